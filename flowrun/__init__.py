@@ -1,0 +1,1 @@
+"""flowrun: repeatable productions for the Runway API."""

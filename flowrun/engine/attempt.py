@@ -1,0 +1,165 @@
+"""One attempt at an action, from claim to settlement. Re-entrant: callable anywhere, any number of times, by two at once.
+
+    claimed -> reserved -> INTENDED -> SUBMITTED(task) -> ended -> stored -> settled
+
+Where it goes on is the ledger's word, never memory: an open task is polled, an uncertain intent stops, a result that
+somebody made meanwhile is used. Owns that order; sending is `submit`'s, waiting `follow`'s, fetching `collect`'s.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flowrun.engine.collect import collect
+from flowrun.engine.failure import AttemptError
+from flowrun.engine.follow import poll_to_end
+from flowrun.engine.ports import Attempt
+from flowrun.engine.submit import submit
+from flowrun.engine.verdicts import judged, of_doubt
+from flowrun.ids import OwnerId, TaskId
+from flowrun.ledger.protocol import Claim, Granted, IntentRow, Join, Mine, OpenTask, Over, Succeeded, Wait
+from flowrun.runway.values import TaskStatus
+from flowrun.store.protocol import Result
+
+JOIN_CHECK = 2.0  # seconds between two looks at what the owner we joined is doing
+
+
+@dataclass(frozen=True, slots=True)
+class Go:
+    """Reserved: the request may be sent."""
+
+    claim: Claim
+
+
+@dataclass(frozen=True, slots=True)
+class TakenUp:
+    """A task of the action is open already."""
+
+    task: OpenTask
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A live owner has the action; `task` once it is known."""
+
+    owner: OwnerId
+    task: OpenTask | None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundResult:
+    result: Result
+
+
+@dataclass(frozen=True, slots=True)
+class InDoubt:
+    intent: IntentRow
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """The result; `made`: by this attempt's task, or else found."""
+
+    result: Result
+    made: bool
+
+
+Admission = Go | TakenUp | Joined | FoundResult | InDoubt | Wait | Over
+
+
+def admit(attempt: Attempt) -> Admission:
+    """Ask the ledger and, for a new claim, the results once more. Nothing is sent; what is not used is let go."""
+    ledger, run = attempt.ports.ledger, attempt.run
+    claimed = ledger.claim(attempt.doc, attempt.origin, run.id, run.owner)
+    if isinstance(claimed, Join):
+        return Joined(claimed.owner, claimed.tasks[0] if claimed.tasks else None)
+    if claimed.open_tasks:
+        return TakenUp(claimed.open_tasks[0])
+    admission = _admit_mine(attempt, claimed)
+    if not isinstance(admission, Go):
+        ledger.release(claimed.claim)
+    return admission
+
+
+def _admit_mine(attempt: Attempt, mine: Mine) -> Admission:
+    doc, ports = attempt.doc, attempt.ports
+    if mine.uncertain:
+        return InDoubt(mine.uncertain[0])
+    if not attempt.origin.forced:
+        found = ports.results.lookup([doc.key]).get(doc.key)
+        if found and found.results:
+            return FoundResult(found.results[0])
+    reserved = ports.ledger.reserve(mine.claim, doc.model, doc.credits, attempt.run.limits(doc.model))
+    return Go(mine.claim) if isinstance(reserved, Granted) else reserved
+
+
+async def carry_out(attempt: Attempt, admission: Go | TakenUp | Joined) -> Carried:
+    """From an admission to a committed result. Raises AttemptError, with the ledger told already."""
+    if isinstance(admission, Joined):
+        return await _join(attempt, admission)
+    if isinstance(admission, TakenUp):
+        return await _finish(attempt, admission.task.task, admission.task.submitted_at, True)
+    task = await submit(attempt, admission.claim)
+    return await _finish(attempt, task, attempt.now(), False)
+
+
+async def _finish(attempt: Attempt, task: TaskId, submitted_at: float, resumed: bool) -> Carried:
+    seen = await poll_to_end(attempt, task, resumed)
+    if seen.status is not TaskStatus.SUCCEEDED:
+        failure, failed, credits = judged(seen)
+        attempt.ports.ledger.settle(task, failed, credits)
+        raise AttemptError(failure)
+    result = await collect(attempt, seen, submitted_at)
+    attempt.ports.ledger.settle(task, Succeeded(), seen.charged)
+    return Carried(result, made=True)
+
+
+async def _join(attempt: Attempt, joined: Joined) -> Carried:
+    """Follow the owner's task into our own store, and leave settling to the owner: its store may not have the result yet.
+    Where the owner goes without a task, start over."""
+    while joined.task is None:
+        await attempt.ports.clock.sleep(JOIN_CHECK)
+        admission = admit(attempt)
+        if isinstance(admission, Go | TakenUp):
+            return await carry_out(attempt, admission)
+        _stop_at(admission)
+        if isinstance(admission, FoundResult):
+            return Carried(admission.result, made=False)
+        joined = admission if isinstance(admission, Joined) else joined
+    seen = await poll_to_end(attempt, joined.task.task, True)
+    if seen.status is not TaskStatus.SUCCEEDED:
+        raise AttemptError(judged(seen)[0])
+    return Carried(await collect(attempt, seen, joined.task.submitted_at), made=False)
+
+
+async def execute(attempt: Attempt) -> Carried:
+    """The whole of it, without a scheduler: waits for its turn, then carries out. Raises AttemptError, OverCapError."""
+    while True:
+        admission = admit(attempt)
+        if isinstance(admission, Go | TakenUp | Joined):
+            return await carry_out(attempt, admission)
+        _stop_at(admission)
+        if isinstance(admission, FoundResult):
+            return Carried(admission.result, made=False)
+        await attempt.ports.clock.sleep(_patience(admission, attempt.now()))
+
+
+def _stop_at(admission: Admission) -> None:
+    if isinstance(admission, InDoubt):
+        raise AttemptError(of_doubt(admission.intent))
+    if isinstance(admission, Over):
+        raise OverCapError(admission)
+
+
+def _patience(admission: Admission, now: float) -> float:
+    if isinstance(admission, Wait) and admission.until is not None:
+        return min(max(admission.until - now, 0.1), 60.0)
+    return JOIN_CHECK
+
+
+class OverCapError(Exception):
+    """The action does not fit the credits that may be spent."""
+
+    def __init__(self, over: Over) -> None:
+        super().__init__(f"over {over.cap.value}: {over.left} credits left")
+        self.over = over

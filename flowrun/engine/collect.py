@@ -1,0 +1,114 @@
+"""From a succeeded task to a committed result: download, probe, blob, result, in that order. Owns what makes a result
+complete; a task is settled only after this."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict
+
+from flowrun.action import ActionDoc
+from flowrun.engine.failure import AttemptError, Failure, Verdict
+from flowrun.engine.follow import ask
+from flowrun.engine.ports import Attempt, Ports
+from flowrun.engine.verdicts import of_disk
+from flowrun.ids import ResultId
+from flowrun.media.facts import MediaFacts
+from flowrun.media.probe import NotMediaError
+from flowrun.runway.errors import RunwayError, TransientError, UrlExpiredError
+from flowrun.runway.media_in import OUTPUT_URL_LIFE, FreshUrl
+from flowrun.runway.pace import poll_backoff
+from flowrun.runway.values import OutputUrl, Task
+from flowrun.store.protocol import BlobWriter, Result, StoredFile
+
+TRIES = 8  # of one download; the task keeps its output, so a later apply can go on
+
+
+def result_id(task: str) -> ResultId:
+    """One task is one result, whoever collects it."""
+    return ResultId(hashlib.sha256(f"result of {task}".encode()).hexdigest()[:20])
+
+
+async def collect(attempt: Attempt, seen: Task, submitted_at: float) -> Result:
+    """Bring all files of the task into the store and commit the result. Raises AttemptError; the task stays open."""
+    try:
+        files = [await _fetch(attempt, seen, number) for number in range(len(seen.outputs))]
+        if not files:
+            raise AttemptError(_no_output(seen))
+        result = _result(attempt, seen, tuple(files), submitted_at)
+        attempt.ports.results.commit(result)
+    except OSError as error:
+        raise AttemptError(of_disk(error, seen.id)) from error
+    return result
+
+
+def _result(attempt: Attempt, seen: Task, files: tuple[StoredFile, ...], submitted_at: float) -> Result:
+    doc, origin, now = attempt.doc, attempt.origin, attempt.now()
+    return Result(
+        id=result_id(seen.id),
+        key=doc.key,
+        recipe=doc.recipe,
+        task=seen.id,
+        provider=doc.provider,
+        operation=doc.operation,
+        model=doc.model,
+        take=doc.take,
+        outputs=files,
+        ingredients=doc.ingredients,
+        origin=asdict(origin),
+        seed=doc.seed,
+        credits=seen.charged if seen.charged is not None else doc.credits,
+        submitted_at=submitted_at,
+        ended_at=now,
+        committed_at=now,
+        forced=origin.forced,
+    )
+
+
+async def _fetch(attempt: Attempt, seen: Task, number: int) -> StoredFile:
+    """One output, with patience: an expired URL is renewed by asking for the task again."""
+    outputs, failures, ports = seen.outputs, 0, attempt.ports
+    while True:
+        try:
+            return await _download(attempt.doc, outputs[number], ports)
+        except UrlExpiredError as error:
+            failures = _count(failures, error, seen)
+            outputs = (await ask(attempt, seen.id)).outputs
+        except (TransientError, NotMediaError) as error:
+            failures = _count(failures, error, seen)
+            await ports.clock.sleep(poll_backoff(failures, ports.rng))
+        except RunwayError as error:
+            raise AttemptError(_not_collected(seen, error)) from error
+
+
+def _count(failures: int, error: Exception, seen: Task) -> int:
+    if failures + 1 >= TRIES:
+        raise AttemptError(_not_collected(seen, error)) from error
+    return failures + 1
+
+
+async def _download(doc: ActionDoc, url: OutputUrl, ports: Ports) -> StoredFile:
+    with ports.blobs.writer() as writer:
+        await ports.provider.download(url, writer.write)
+        facts = await ports.offload(lambda: _probe(doc, writer, ports))
+        digest = writer.commit()
+    ports.fresh[digest.sha256] = FreshUrl(url, ports.clock.now() + OUTPUT_URL_LIFE)
+    return StoredFile(digest, facts)
+
+
+def _probe(doc: ActionDoc, writer: BlobWriter, ports: Ports) -> MediaFacts:
+    """Raises NotMediaError for what is no media, or media of another kind than the operation makes."""
+    facts = ports.probe(writer.path)
+    if facts.kind.value != doc.produces:
+        raise NotMediaError(f"{doc.operation} makes {doc.produces}, but the file is {facts.media_type}")
+    return facts
+
+
+def _not_collected(seen: Task, error: Exception) -> Failure:
+    message = f"Task {seen.id} succeeded, but its output could not be collected: {error}."
+    hint = "It stays at the API and on record: apply again to collect it without paying again."
+    return Failure(Verdict.STOP, "not-collected", message, hint, seen.id)
+
+
+def _no_output(seen: Task) -> Failure:
+    message = f"Task {seen.id} succeeded without any output."
+    return Failure(Verdict.FAIL, "no-output", message, "Apply again to look once more.", seen.id)

@@ -1,0 +1,137 @@
+"""Between the planner and the scheduler: steps become events and actions, outcomes become knowledge for the next step.
+Owns what this run has made so far, and the picks that follow from it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+from flowrun.action import ActionDoc
+from flowrun.digest import Digest
+from flowrun.engine import events as ev
+from flowrun.engine.body import needs_preparing
+from flowrun.engine.commands import Settle
+from flowrun.engine.failure import AttemptError, Failure, Verdict
+from flowrun.engine.ports import REAP_AFTER, Ports, Run
+from flowrun.engine.scheduler import unit_name
+from flowrun.engine.states import USABLE, NodeState
+from flowrun.graph.address import Address, parse
+from flowrun.graph.outcomes import Barred, Made, Skipped
+from flowrun.ledger.protocol import Origin
+from flowrun.plan.model import Decision, Step, TakeStep
+from flowrun.plan.planner import Planner
+from flowrun.store.protocol import Pick, Result, StoredFile
+
+_WORDS = {
+    NodeState.FAILED: "failed",
+    NodeState.REJECTED: "was rejected",
+    NodeState.UNCERTAIN: "is uncertain",
+    NodeState.EXCLUDED: "is not selected and was never made",
+}
+
+
+@dataclass(slots=True)
+class Deciding:
+    """`origin_of` makes the ledger's origin of a unit; `fetch` brings https inputs; `stash_input` puts a planned input
+    into the store, as it was planned."""
+
+    planner: Planner
+    ports: Ports
+    run: Run
+    origin_of: Callable[[Step, TakeStep], Origin]
+    fetch: Callable[[str], Awaitable[None]]
+    stash_input: Callable[[Digest], None]
+    reap_after: float = REAP_AFTER
+    units: dict[str, tuple[ActionDoc, Origin]] = field(default_factory=dict)
+    steps: dict[str, Step] = field(default_factory=dict)
+    made: dict[str, Result] = field(default_factory=dict)
+    problems: dict[str, Failure] = field(default_factory=dict)
+
+    async def decide(self, address: str) -> ev.Decided:
+        """The planner's word, once every https input it needs has been fetched."""
+        at = parse(address)
+        step = self.planner.decide(at)
+        if step.unread:
+            try:
+                for url in step.unread:
+                    await self.fetch(url)
+            except AttemptError as error:
+                return self._not_decided(address, error.failure.code, error.failure.message)
+            step = self.planner.decide(at)
+        self.steps[address] = step
+        if step.problems:
+            first = step.problems[0]
+            return self._not_decided(
+                address, first.code, f"{first.span}: {first.message}" if first.span else first.message
+            )
+        return self._decided(address, step)
+
+    def _not_decided(self, address: str, code: str, message: str) -> ev.Decided:
+        self.problems[address] = Failure(Verdict.FAIL, code, message)
+        return ev.Decided(self.ports.clock.now(), address, "failed", code, detail=message)
+
+    def _decided(self, address: str, step: Step) -> ev.Decided:
+        specs = tuple(self._spec(address, step, take) for take in step.takes)
+        retry = self.planner.graph.instances[step.address].node.decl.retry
+        return ev.Decided(
+            self.ports.clock.now(),
+            address,
+            step.decision.value,
+            step.why.reason.value if step.why else None,
+            specs,
+            step.pick,
+            retry,
+            step.why.detail if step.why else None,
+        )
+
+    def _spec(self, address: str, step: Step, take: TakeStep) -> ev.UnitSpec:
+        unit = unit_name(address, take.take)
+        if take.doc is not None:
+            self.units[unit] = (take.doc, self.origin_of(step, take))
+        if take.result is not None:
+            self.made[unit] = take.result
+        prepare = take.decision is Decision.RUN and take.doc is not None and self._needs_work(step, take.doc)
+        return ev.UnitSpec(take.take, take.decision.value, step.model, take.cost.high if take.doc else None, prepare)
+
+    def _needs_work(self, step: Step, doc: ActionDoc) -> bool:
+        missing = any(not self.ports.blobs.has(each.digest) for each in doc.inputs.values())
+        return missing or needs_preparing(doc, self.ports, self.run)
+
+    async def stash(self, unit: str) -> None:
+        """Put the unit's local inputs into the store. Raises AttemptError where a file is not as planned any more."""
+        for media in self.units[unit][0].inputs.values():
+            if not self.ports.blobs.has(media.digest):
+                await self.ports.offload(partial(self.stash_input, media.digest))
+
+    def settle(self, command: Settle) -> None:
+        """Make the outcome known to what comes below, and record the pick that follows from it."""
+        at, state = parse(command.address), NodeState(command.state)
+        if state is NodeState.SKIPPED:
+            self.planner.known[at] = Skipped()
+        elif command.take is None or state not in USABLE:
+            self.planner.known[at] = Barred(_WORDS.get(state, "is blocked"))
+        else:
+            self._flow(at, command.take)
+
+    def _flow(self, at: Address, take: int) -> None:
+        result = self.made[unit_name(str(at), take)]
+        self.planner.known[at] = Made(result.outputs, self._all_takes(at))
+        flow = self.planner.graph.flow
+        now, provider = self.ports.clock.now(), self.planner.wishes.provider
+        self.ports.results.flowed(provider, flow.name, flow.profile, str(at), result, now)
+        _, origin = self.units[unit_name(str(at), take)]
+        by = "forced" if origin.forced else "default"
+        self.planner.sources.picks.set(Pick(result.recipe, take, result.id, by, now, str(at)))
+
+    def _all_takes(self, at: Address) -> tuple[tuple[StoredFile, ...], ...] | None:
+        numbers = range(1, self.planner.graph.instances[at].takes + 1)
+        units = [unit_name(str(at), take) for take in numbers]
+        if any(unit not in self.made for unit in units):
+            return None
+        return tuple(self.made[unit].outputs for unit in units)
+
+    def lost_twin(self) -> Failure:
+        return Failure(
+            Verdict.RESEND, "twin-lost", "Its twin ended without a result; nothing was sent.", charged=0, delay=1.0
+        )

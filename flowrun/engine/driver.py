@@ -1,0 +1,266 @@
+"""The driver: carries out what the scheduler orders, and feeds what happened back as events. Owns the one task group and
+the only loop; it decides nothing.
+
+The loop: take the next event, let the scheduler handle it, carry out its commands, until it says Finish. A command that
+can be answered at once is; every other one becomes a task in the group that posts its answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from flowrun.engine import commands as cmd
+from flowrun.engine import events as ev
+from flowrun.engine.attempt import Admission, FoundResult, Go, InDoubt, Joined, TakenUp, admit, carry_out
+from flowrun.engine.body import needs_preparing, prepare
+from flowrun.engine.deciding import Deciding
+from flowrun.engine.failure import AttemptError, Failure
+from flowrun.engine.ports import Attempt
+from flowrun.engine.scheduler import Scheduler
+from flowrun.engine.states import NodeState
+from flowrun.engine.verdicts import of_disk, of_doubt, of_key
+from flowrun.ids import ActionKey, OwnerId
+from flowrun.ledger.protocol import Over, Wait
+from flowrun.runway.errors import KeyRefusedError
+from flowrun.store.protocol import Result
+
+HEARTBEAT = 10.0  # seconds; six of them make REAP_AFTER
+UPLOADS_AT_ONCE = 4
+
+
+@dataclass(slots=True)
+class Driver:
+    """One run. `gone` tells whether an owner's process has ended; `emit` hears every event, in order."""
+
+    scheduler: Scheduler
+    deciding: Deciding
+    emit: Callable[[ev.Event], None]
+    gone: Callable[[OwnerId], bool]
+    checks: bool = False
+    _events: asyncio.Queue[ev.Event] = field(default_factory=asyncio.Queue)
+    _admitted: dict[str, Go | TakenUp | Joined] = field(default_factory=dict)
+    _makers: dict[ActionKey, asyncio.Future[Result]] = field(default_factory=dict)
+    _tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _polling: set[str] = field(default_factory=set)
+    _stopping: bool = False
+    _uploads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(UPLOADS_AT_ONCE))
+    _group: asyncio.TaskGroup | None = None
+
+    async def run(self, first: ev.Expanded) -> None:
+        """From the graph to Finish. An unexpected error ends all tasks and is raised; what was sent stays on record."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            beat = group.create_task(self._beat())
+            self._events.put_nowait(first)
+            await self._loop()
+            beat.cancel()
+            for task in self._tasks.values():
+                task.cancel()
+
+    def interrupt(self, times: int) -> None:
+        """Ask for a stop: once, nothing new starts; twice, now. From a signal handler."""
+        self._events.put_nowait(ev.Interrupted(self._now(), times))
+
+    async def _loop(self) -> None:
+        while True:
+            event = await self._events.get()
+            self.emit(event)
+            for command in self.scheduler.handle(event, self._now()):
+                if isinstance(command, cmd.Finish):
+                    return
+                self._do(command)
+            if self.checks:
+                self.scheduler.check_invariants()
+
+    def _do(self, command: cmd.Command) -> None:
+        match command:
+            case cmd.Decide(address):
+                self._spawn(f"decide {address}", self._decide(address))
+            case cmd.Prepare(unit):
+                self._spawn(f"prepare {unit}", self._prepare(unit))
+            case cmd.Admit(unit):
+                self._post(self._admit(unit))
+            case cmd.CarryOut(unit):
+                self._spawn(unit, self._carry_out(unit))
+            case cmd.Settle():
+                self.deciding.settle(command)
+                self.emit(ev.Settled(self._now(), command.address, NodeState(command.state), command.take))
+            case cmd.WakeAt():
+                self._spawn(f"wake {command}", self._wake(command))
+            case cmd.Stop(now):
+                self._stop(now)
+            case cmd.Finish():
+                pass
+
+    # -- carrying out
+
+    async def _decide(self, address: str) -> None:
+        self._post(await self.deciding.decide(address))
+
+    async def _prepare(self, unit: str) -> None:
+        async with self._uploads:
+            try:
+                attempt = self._attempt(unit)
+                await self.deciding.stash(unit)
+                if needs_preparing(attempt.doc, attempt.ports, attempt.run):
+                    await prepare(attempt)
+            except AttemptError as error:
+                self._post(self._failed(unit, error.failure))
+            except KeyRefusedError as error:
+                self._post(self._failed(unit, of_key(error)))
+            except OSError as error:
+                self._post(self._failed(unit, of_disk(error, None)))
+            else:
+                self._post(ev.Prepared(self._now(), unit))
+
+    def _admit(self, unit: str) -> ev.Event:
+        attempt, now = self._attempt(unit), self._now()
+        if attempt.doc.key in self._makers:
+            return ev.Granted(now, unit, "shared")
+        try:
+            admission = admit(attempt)
+        except OSError as error:
+            return self._failed(unit, of_disk(error, None))
+        return self._admitted_as(unit, attempt, admission, now)
+
+    def _admitted_as(self, unit: str, attempt: Attempt, admission: Admission, now: float) -> ev.Event:
+        match admission:
+            case FoundResult(result):
+                self.deciding.made[unit] = result
+                return ev.Found(now, unit, result.id)
+            case InDoubt(intent):
+                return self._failed(unit, of_doubt(intent))
+            case Wait(limit, until):
+                return ev.Queued(now, unit, limit.value, until)
+            case Over(cap, left):
+                return ev.OverCap(now, unit, cap.value, left)
+        self._admitted[unit] = admission
+        self._makers[attempt.doc.key] = asyncio.get_running_loop().create_future()
+        how = {Go: "new", TakenUp: "resumed", Joined: "joined"}[type(admission)]
+        return ev.Granted(now, unit, how)
+
+    async def _carry_out(self, unit: str) -> None:
+        admission = self._admitted.pop(unit, None)
+        try:
+            answer = await (self._follow(unit) if admission is None else self._make(unit, admission))
+        except asyncio.CancelledError:
+            self._post(ev.Left(self._now(), unit, None))
+            raise
+        self._post(answer)
+
+    async def _make(self, unit: str, admission: Go | TakenUp | Joined) -> ev.Event:
+        attempt = self._attempt(unit)
+        if not isinstance(admission, Go):
+            self._polling.add(unit)
+            self._cancel_if_stopping(unit)
+        maker = self._makers[attempt.doc.key]
+        try:
+            carried = await carry_out(attempt, admission)
+        except AttemptError as error:
+            _refuse(maker, error)
+            return self._failed(unit, error.failure)
+        except KeyRefusedError as error:
+            _refuse(maker, error)
+            return self._failed(unit, of_key(error))
+        except asyncio.CancelledError:
+            maker.cancel()
+            raise
+        finally:
+            self._makers.pop(attempt.doc.key, None)
+            self._polling.discard(unit)
+        result = self.deciding.made[unit] = carried.result
+        maker.set_result(result)
+        if not carried.made:
+            return ev.Found(self._now(), unit, result.id)
+        files = tuple(output.digest.sha256 for output in result.outputs)
+        return ev.Stored(self._now(), unit, result.task, result.id, files, result.credits)
+
+    async def _follow(self, unit: str) -> ev.Event:
+        """A twin of one that is being made in this run: its result is ours."""
+        self._polling.add(unit)
+        maker = self._makers.get(self._attempt(unit).doc.key)
+        try:
+            if maker is not None:
+                self.deciding.made[unit] = await asyncio.shield(maker)
+        except AttemptError as error:
+            return self._failed(unit, error.failure)
+        except KeyRefusedError as error:
+            return self._failed(unit, of_key(error))
+        finally:
+            self._polling.discard(unit)
+        if unit in self.deciding.made:
+            return ev.Found(self._now(), unit, self.deciding.made[unit].id)
+        return self._failed(unit, self.deciding.lost_twin())
+
+    async def _wake(self, command: cmd.WakeAt) -> None:
+        await self._clock.sleep(command.at - self._now())
+        self._post(ev.Woke(self._now(), command.unit, command.model))
+
+    # -- stopping
+
+    def _stop(self, now: bool) -> None:
+        """Let go of what only waits for the API; `now`: of what is being sent or collected too."""
+        self._stopping = True
+        for unit in list(self._tasks) if now else list(self._polling):
+            if unit in self._tasks and unit in self.scheduler.units:
+                self._tasks[unit].cancel()
+
+    def _cancel_if_stopping(self, unit: str) -> None:
+        if self._stopping and unit in self._tasks:
+            self._tasks[unit].cancel()
+
+    # -- odds and ends
+
+    async def _beat(self) -> None:
+        """Show that this process lives, and free what dead ones held."""
+        ports = self.deciding.ports
+        while True:
+            await self._clock.sleep(HEARTBEAT)
+            ports.ledger.heartbeat(self.deciding.run.owner)
+            ports.ledger.reap(self.deciding.reap_after, self.gone)
+
+    def _attempt(self, unit: str) -> Attempt:
+        doc, origin = self.deciding.units[unit]
+        return Attempt(doc, origin, unit, self.deciding.ports, self.deciding.run, self._report)
+
+    def _report(self, event: ev.Event) -> None:
+        """Hear of an attempt's progress at once, so that a stop knows what merely waits; then pass it on."""
+        if isinstance(event, ev.Submitted):
+            self._polling.add(event.unit)
+            self._cancel_if_stopping(event.unit)
+        elif isinstance(event, ev.Ended):
+            self._polling.discard(event.unit)
+        self._post(event)
+
+    def _failed(self, unit: str, failure: Failure) -> ev.AttemptFailed:
+        return ev.AttemptFailed(self._now(), unit, **{**asdict(failure), "verdict": failure.verdict.value})
+
+    def _post(self, event: ev.Event) -> None:
+        self._events.put_nowait(event)
+
+    def _spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        if self._group is None:
+            raise RuntimeError("the driver is not running")
+        task = self._group.create_task(work, name=name)
+        self._tasks[name] = task
+        task.add_done_callback(lambda done: self._forget(name, done))
+
+    def _forget(self, name: str, task: asyncio.Task[None]) -> None:
+        if self._tasks.get(name) is task:
+            del self._tasks[name]
+
+    @property
+    def _clock(self) -> Any:
+        return self.deciding.ports.clock
+
+    def _now(self) -> float:
+        return float(self._clock.now())
+
+
+def _refuse(maker: asyncio.Future[Result], error: Exception) -> None:
+    """Tell the twins; without any, nobody asks."""
+    maker.set_exception(error)
+    maker.exception()

@@ -1,0 +1,266 @@
+"""What happens in a run, as facts in order. Owns their shape: the scheduler, the plain lines, `--events` and the journal
+all read this one stream.
+
+Addresses are text: of a node's instance (``shot[intro]``) in `address`, of one take of it (``shot[intro]#1``) in `unit`.
+`at` is epoch seconds. No event holds a URL, a key or the value of an environment variable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar, get_args
+
+from flowrun.engine.states import NodeState
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One instance, as the scheduler needs it: what it waits for, its expected seconds, its place in the manifest."""
+
+    address: str
+    upstream: tuple[str, ...]
+    seconds: float
+    order: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnitSpec:
+    """One take as decided. `decision`: run | resume | hit | uncertain | rejected."""
+
+    take: int
+    decision: str
+    model: str
+    credits: int | None = None
+    prepare: bool = False  # media has to be uploaded first
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    type: ClassVar[str] = "run-started"
+    at: float
+    run: str
+    flow: str
+    profile: str
+    provider: str
+    cap: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Expanded:
+    """The graph grew; the first of these is the graph itself."""
+
+    type: ClassVar[str] = "expanded"
+    at: float
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """The planner's word on one instance. `pick`: the take that flows on, where that is fixed already.
+    `retry`: the manifest's number of further attempts."""
+
+    type: ClassVar[str] = "decided"
+    at: float
+    address: str
+    decision: str
+    reason: str | None
+    units: tuple[UnitSpec, ...] = ()
+    pick: int | None = None
+    retry: int | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    type: ClassVar[str] = "prepared"
+    at: float
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """No lease now. `limit`: which; `until`: when it may change by itself."""
+
+    type: ClassVar[str] = "queued"
+    at: float
+    unit: str
+    limit: str
+    until: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class OverCap:
+    type: ClassVar[str] = "over-cap"
+    at: float
+    unit: str
+    cap: str
+    left: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """The unit may be carried out. `how`: new | resumed | joined."""
+
+    type: ClassVar[str] = "granted"
+    at: float
+    unit: str
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    type: ClassVar[str] = "submitted"
+    at: float
+    unit: str
+    task: str
+    credits: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Progressed:
+    """A task's status or progress (0 to 1) changed."""
+
+    type: ClassVar[str] = "progressed"
+    at: float
+    unit: str
+    task: str
+    status: str
+    progress: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Terminal at the API: its slot is free."""
+
+    type: ClassVar[str] = "ended"
+    at: float
+    unit: str
+    task: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    type: ClassVar[str] = "stored"
+    at: float
+    unit: str
+    task: str
+    result: str
+    files: tuple[str, ...]
+    credits: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Somebody made it meanwhile: nothing to pay."""
+
+    type: ClassVar[str] = "found"
+    at: float
+    unit: str
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFailed:
+    """`verdict`: see failure.Verdict; `delay`: seconds before a retry makes sense; `attempts`: how many the policy allows;
+    `charged`: credits it cost, None: unknown."""
+
+    type: ClassVar[str] = "attempt-failed"
+    at: float
+    unit: str
+    verdict: str
+    code: str
+    message: str
+    hint: str | None = None
+    task: str | None = None
+    charged: int | None = None
+    delay: float = 0.0
+    attempts: int = 0
+    rejected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Woke:
+    """A time that was waited for has come: of a unit, or of a model."""
+
+    type: ClassVar[str] = "woke"
+    at: float
+    unit: str | None = None
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """The run stops; the unit's task stays at the API and on record."""
+
+    type: ClassVar[str] = "left"
+    at: float
+    unit: str
+    task: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """An instance has its outcome. `take`: the one that flows on."""
+
+    type: ClassVar[str] = "settled"
+    at: float
+    address: str
+    state: NodeState
+    take: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    type: ClassVar[str] = "interrupted"
+    at: float
+    times: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """`status`: written | unchanged | kept | removed | orphan | skipped | missing; `path` relative to the export folder."""
+
+    type: ClassVar[str] = "exported"
+    at: float
+    output: str
+    path: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    type: ClassVar[str] = "run-ended"
+    at: float
+    exit: int
+    summary: Mapping[str, Any] = field(default_factory=dict)
+
+
+Event = (
+    RunStarted
+    | Expanded
+    | Decided
+    | Prepared
+    | Queued
+    | OverCap
+    | Granted
+    | Submitted
+    | Progressed
+    | Ended
+    | Stored
+    | Found
+    | AttemptFailed
+    | Woke
+    | Left
+    | Settled
+    | Interrupted
+    | Exported
+    | RunEnded
+)
+EVENTS: tuple[type[Event], ...] = get_args(Event)
+
+
+def to_json(event: Event) -> dict[str, Any]:
+    """The event as it stands in NDJSON: its type first."""
+    return {"type": event.type, **asdict(event)}

@@ -1,0 +1,73 @@
+"""Sending the one request that costs money. Owns the order around it: intent first, durable; then the request, once;
+then the task id, durable, whatever else went wrong meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from flowrun import canonical
+from flowrun.engine import events as ev
+from flowrun.engine.body import build_body
+from flowrun.engine.failure import AttemptError, Failure, Verdict
+from flowrun.engine.ports import SEND_WITHIN, Attempt, Ports
+from flowrun.engine.verdicts import of_disk, of_lost_answer, of_refusal
+from flowrun.ids import TaskId
+from flowrun.ledger.protocol import BusyActionError, Claim, Intent, StaleClaimError
+from flowrun.runway.errors import AnswerLostError, NotAcceptedError
+
+
+async def submit(attempt: Attempt, claim: Claim) -> TaskId:
+    """Intend, send, record. Raises AttemptError; the ledger knows what became of the intent by then."""
+    ports = attempt.ports
+    try:
+        body = await build_body(attempt)
+        intent = ports.ledger.intend(claim, canonical.sha256(attempt.doc.request), {})
+    except (StaleClaimError, BusyActionError) as error:
+        raise AttemptError(_lost_claim(error)) from None
+    except OSError as error:
+        ports.ledger.release(claim)
+        raise AttemptError(of_disk(error, None)) from error
+    except BaseException:
+        ports.ledger.release(claim)
+        raise
+    _check_delay(intent, claim, ports)
+    return await _send(attempt, intent, body)
+
+
+def _check_delay(intent: Intent, claim: Claim, ports: Ports) -> None:
+    """Whoever slept between intent and request may have been reaped: certainly not sent, so it is refused."""
+    if ports.clock.now() - intent.intended_at > SEND_WITHIN:
+        ports.ledger.refused(intent)
+        ports.ledger.release(claim)
+        raise AttemptError(_lost_claim(None))
+
+
+def _lost_claim(error: Exception | None) -> Failure:
+    why = "another process has it" if error else "this process was asleep for too long"
+    return Failure(Verdict.RESEND, "claim-lost", f"Nothing was sent: {why}.", charged=0, delay=1.0)
+
+
+async def _send(attempt: Attempt, intent: Intent, body: Mapping[str, Any]) -> TaskId:
+    ports = attempt.ports
+    try:
+        accepted = await ports.provider.submit(attempt.doc.path, body)
+    except NotAcceptedError as error:
+        ports.ledger.refused(intent)
+        ports.ledger.release(intent.claim)
+        raise AttemptError(of_refusal(error, ports.rng)) from None
+    except AnswerLostError as error:
+        _give_up(intent, str(error), ports)
+        raise AttemptError(of_lost_answer(attempt.doc, error)) from None
+    except (asyncio.CancelledError, Exception) as error:
+        _give_up(intent, type(error).__name__, ports)
+        raise
+    ports.ledger.submitted(intent, accepted.task, accepted.estimated_credits)
+    attempt.report(ev.Submitted(attempt.now(), attempt.unit, accepted.task, attempt.doc.credits))
+    return accepted.task
+
+
+def _give_up(intent: Intent, why: str, ports: Ports) -> None:
+    ports.ledger.lost(intent, {"error": why, "at": ports.clock.now()})
+    ports.ledger.release(intent.claim)

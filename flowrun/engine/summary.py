@@ -1,0 +1,136 @@
+"""What a run came to, as a fold over its events: feed them in order and the summary is the same, live or replayed.
+
+Owns the counting. Exit codes and words are others'.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from flowrun.engine import events as ev
+from flowrun.engine.failure import Verdict
+from flowrun.engine.states import NodeState
+
+_RETRIED = frozenset({Verdict.RETRY.value, Verdict.RESEND.value})
+
+
+@dataclass(slots=True)
+class Trouble:
+    """The last thing that went wrong with a node. `charged`: credits it cost for sure, None: unknown."""
+
+    address: str
+    verdict: str
+    code: str
+    message: str
+    hint: str | None = None
+    task: str | None = None
+    charged: int | None = None
+
+
+@dataclass(slots=True)
+class Summary:
+    """`states`: by address, once settled; `submitted`: requests accepted; `credits`: what they cost, as far as it is known
+    (estimates where the API said nothing); `over`: units that no credits were left for, by cap; `waiting`: units whose
+    model's day is used up; `left`: units whose task goes on at the API without us."""
+
+    states: dict[str, NodeState] = field(default_factory=dict)
+    submitted: int = 0
+    reused: int = 0
+    credits: int = 0
+    unpriced: int = 0
+    troubles: dict[str, Trouble] = field(default_factory=dict)
+    over: dict[str, str] = field(default_factory=dict)
+    waiting: dict[str, str] = field(default_factory=dict)
+    left: dict[str, str | None] = field(default_factory=dict)
+    pending: set[str] = field(default_factory=set)
+    exports: list[tuple[str, str, str]] = field(default_factory=list)
+    interrupted: int = 0
+    _spent: dict[str, int | None] = field(default_factory=dict, repr=False)
+
+    def take_in(self, event: ev.Event) -> None:
+        """The next event."""
+        match event:
+            case ev.Expanded(items=items):
+                self.pending |= {item.address for item in items}
+            case ev.Decided():
+                self._decided(event)
+            case ev.Submitted(unit=unit, credits=credits):
+                self.submitted += 1
+                self._book(unit, credits)
+            case ev.Stored(unit=unit, credits=credits):
+                self._book(unit, credits)
+            case ev.AttemptFailed():
+                self._failed(event)
+            case ev.OverCap(unit=unit, cap=cap):
+                self.over[unit] = cap
+            case ev.Queued(unit=unit, limit=limit):
+                self.waiting[unit] = limit
+            case ev.Granted(unit=unit) | ev.Found(unit=unit):
+                self.over.pop(unit, None)
+                self.waiting.pop(unit, None)
+            case ev.Left(unit=unit, task=task):
+                self.left[unit] = task
+            case ev.Settled(address=address, state=state):
+                self._settled(address, state)
+            case ev.Exported(output=output, path=path, status=status):
+                self.exports.append((output, path, status))
+            case ev.Interrupted(times=times):
+                self.interrupted = max(self.interrupted, times)
+
+    def _decided(self, event: ev.Decided) -> None:
+        if event.decision == "failed":
+            code, message = event.reason or "failed", event.detail or "cannot be decided"
+            self.troubles[event.address] = Trouble(event.address, Verdict.FAIL.value, code, message)
+        elif event.decision in ("rejected", "uncertain"):
+            detail = event.detail or "an earlier request is unsettled"
+            verdict = Verdict.REJECT if event.decision == "rejected" else Verdict.DOUBT
+            self.troubles[event.address] = Trouble(event.address, verdict.value, event.decision, detail)
+
+    def _book(self, unit: str, credits: int | None) -> None:
+        """The newest word on what a unit cost replaces the one before."""
+        before = self._spent.get(unit, 0)
+        self._spent[unit] = credits
+        self.credits += (credits or 0) - (before or 0)
+        self.unpriced += (credits is None) - (before is None)
+
+    def _failed(self, event: ev.AttemptFailed) -> None:
+        address = event.unit.rpartition("#")[0]
+        if event.charged is not None and event.unit in self._spent:
+            self._book(event.unit, event.charged)
+        if event.charged is not None and event.verdict in _RETRIED:
+            self._spent.pop(event.unit, None)  # the next attempt is counted beside it
+        if event.verdict == Verdict.PAUSE_MODEL.value:
+            self.waiting[event.unit] = "daily"
+        self.troubles[address] = Trouble(
+            address, event.verdict, event.code, event.message, event.hint, event.task, event.charged
+        )
+
+    def _settled(self, address: str, state: NodeState) -> None:
+        self.states[address] = state
+        self.pending.discard(address)
+        if state is NodeState.REUSED:
+            self.reused += 1
+        if state in (NodeState.SUCCEEDED, NodeState.REUSED):
+            self.troubles.pop(address, None)
+
+    def counts(self) -> dict[str, int]:
+        """Nodes by final state; `pending` are those that were not reached."""
+        found: dict[str, int] = {}
+        for state in self.states.values():
+            found[state.value] = found.get(state.value, 0) + 1
+        return {**found, **({"pending": len(self.pending)} if self.pending else {})}
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "nodes": self.counts(),
+            "submitted": self.submitted,
+            "credits": self.credits,
+            "unknown_prices": self.unpriced,
+            "troubles": [asdict(trouble) for trouble in self.troubles.values()],
+            "over_cap": dict(sorted(self.over.items())),
+            "waiting": dict(sorted(self.waiting.items())),
+            "left_at_api": dict(sorted(self.left.items())),
+            "pending": sorted(self.pending),
+            "exports": [{"output": output, "path": path, "status": status} for output, path, status in self.exports],
+        }

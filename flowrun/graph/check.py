@@ -1,0 +1,111 @@
+"""A request held against the catalogue, as far as it is known. Owns turning the catalogue's problems, which speak of
+paths, into diagnostics, which point at places."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from flowrun.diagnostics.model import Diagnostic, Note, Severity
+from flowrun.diagnostics.span import Span
+from flowrun.graph.inputs import InputError, InputFacts, KnownMedia, PendingMedia, Seen, UploadedMedia, look
+from flowrun.graph.model import Instance
+from flowrun.graph.outcomes import Artifact
+from flowrun.graph.request import Request, WrittenMedia
+from flowrun.media.facts import MediaFacts
+from flowrun.operations.model import UNKNOWN, MediaLeaf, Path, Problem
+from flowrun.template import EnvValue, SecretText
+
+
+def look_at_media(request: Request, inputs: InputFacts) -> tuple[dict[Path, Seen], list[Diagnostic]]:
+    """What is known of each piece of media in the request, and what is wrong with some."""
+    seen: dict[Path, Seen] = {}
+    problems: list[Diagnostic] = []
+    for each in request.media:
+        try:
+            seen[each.path] = look(each.source, inputs)
+        except InputError as error:
+            problems.append(Diagnostic(error.code, error.message, each.span, error.hint))
+        else:
+            if isinstance(seen[each.path], UploadedMedia):
+                problems.append(_hand_written(each.span))
+    return seen, problems
+
+
+def _hand_written(span: Span) -> Diagnostic:
+    message = "this upload URI cannot be read, so it is known by its text alone, and it dies within 24 hours"
+    return Diagnostic("upload-uri", message, span, "name the file itself instead", severity=Severity.WARNING)
+
+
+def check_request(instance: Instance, request: Request, seen: Mapping[Path, Seen]) -> Iterator[Diagnostic]:
+    """Everything the catalogue has against the request. Unknown parts are not judged."""
+
+    def facts(path: Path) -> MediaFacts | None:
+        known = seen.get(path)
+        return known.facts if isinstance(known, KnownMedia) else None
+
+    for problem in instance.spec.check(_checkable(request.value, (), seen), facts):
+        yield _diagnostic(problem, instance, request)
+
+
+def _checkable(value: Any, path: Path, seen: Mapping[Path, Seen]) -> Any:
+    """The request with leaves that the catalogue's check understands."""
+    if isinstance(value, Mapping):
+        return {name: _checkable(each, (*path, name), seen) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_checkable(each, (*path, number), seen) for number, each in enumerate(value)]
+    if isinstance(value, WrittenMedia | Artifact):
+        return _media_leaf(value, seen.get(path))
+    return UNKNOWN if isinstance(value, EnvValue | SecretText) else value
+
+
+def _media_leaf(source: WrittenMedia | Artifact, seen: Seen | None) -> Any:
+    if isinstance(seen, KnownMedia):
+        return MediaLeaf(seen.facts.kind)
+    if isinstance(seen, PendingMedia):
+        return MediaLeaf(seen.artifact.kind)
+    if isinstance(seen, UploadedMedia):
+        return seen.uri
+    return MediaLeaf(source.kind if isinstance(source, Artifact) else None)
+
+
+def _diagnostic(problem: Problem, instance: Instance, request: Request) -> Diagnostic:
+    span = request.span_at(problem.path)
+    if problem.missing is not None:
+        span = _key_that_lacks(problem.path, instance, span)
+    elif problem.code == "unknown-input":
+        span = _key_span(problem.path, instance) or span
+    notes = []
+    if problem.earlier is not None:
+        notes.append(Note("the earlier one is here", request.span_at(problem.earlier)))
+    if _inherited(problem.path, instance):
+        notes.append(Note(f"this default applies to node {instance.node.id}", instance.node.decl.key_span))
+    if instance.each is not None:
+        notes.append(Note(f"in instance {instance.address}"))
+    return Diagnostic(problem.code, problem.message, span, problem.hint, tuple(notes), problem.severity)
+
+
+def _inherited(path: Path, instance: Instance) -> bool:
+    entry = instance.request.entry(str(path[0])) if path else None
+    return entry is not None and entry.inherited
+
+
+def _key_that_lacks(path: Path, instance: Instance, span: Span | None) -> Span | None:
+    """Where something is missing, the key of the mapping that lacks it."""
+    if path:
+        return _key_span(path, instance) or span
+    return instance.node.with_span
+
+
+def _key_span(path: Path, instance: Instance) -> Span | None:
+    """The span of the key at `path`, where it is written as one."""
+    value: Any = instance.request
+    span: Span | None = None
+    for step in path:
+        if hasattr(value, "entry") and (entry := value.entry(str(step))):
+            span, value = entry.key_span, entry.value
+        elif hasattr(value, "items") and isinstance(step, int) and step < len(value.items):
+            value = value.items[step]
+        else:
+            return None
+    return span

@@ -1,0 +1,139 @@
+"""A ledger in one SQLite file, shared by all processes of an account on one machine.
+
+Owns transactions and the translation of `Where` into SQL. Writers take turns (BEGIN IMMEDIATE) and each commit is
+synced; readers see one moment and wait for nobody (WAL). One instance serves one thread; open another for another.
+Every rule is `transactions`' and below; the file itself is `opening`'s, its format `schema`'s.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any, Generic
+
+from flowrun.ledger import schema
+from flowrun.ledger.opening import opened, translated
+from flowrun.ledger.protocol import LedgerDamagedError
+from flowrun.ledger.schema import Shape
+from flowrun.ledger.tables import Row, Where
+from flowrun.ledger.transactions import FactLedger
+
+
+class SqliteTable(Generic[Row]):
+    """Rows of one shape. Names of tables and columns come from `schema` alone, values always as parameters."""
+
+    def __init__(self, connection: sqlite3.Connection, shape: Shape[Row]) -> None:
+        self._execute = connection.execute
+        self._shape = shape
+        columns, updates = ", ".join(shape.columns), ", ".join(f"{name} = excluded.{name}" for name in shape.columns)
+        places = ", ".join("?" * len(shape.columns))
+        self._columns = columns
+        self._put = " ".join(
+            (
+                "INSERT INTO",
+                shape.table,
+                f"({columns}) VALUES ({places})",
+                f"ON CONFLICT ({shape.id_column})",
+                "DO UPDATE SET",
+                updates,
+            )
+        )
+        self._drop = " ".join(("DELETE FROM", shape.table, "WHERE", shape.id_column, "= ?"))
+
+    def get(self, name: str | int) -> Row | None:
+        return next(iter(self.find(Where(((self._shape.id_column, (name,)),)))), None)
+
+    def put(self, row: Row) -> None:
+        self._execute(self._put, self._shape.encode(row))
+
+    def drop(self, name: str | int) -> None:
+        self._execute(self._drop, (name,))
+
+    def find(self, choice: Where) -> list[Row]:
+        return [self._row(values) for values in self._select(self._columns, choice, "ORDER BY place")]
+
+    def count(self, choice: Where) -> int:
+        return int(next(self._select("COUNT(*)", choice))[0])
+
+    def total(self, choice: Where, *columns: str) -> int:
+        return int(next(self._select(f"COALESCE(SUM(COALESCE({', '.join(columns)}, 0)), 0)", choice))[0])
+
+    def least(self, choice: Where, column: str) -> float | None:
+        found: float | None = next(self._select(f"MIN({column})", choice))[0]
+        return found
+
+    def _select(self, what: str, choice: Where, *more: str) -> sqlite3.Cursor:
+        clause, values = _clause(choice)
+        return self._execute(" ".join(("SELECT", what, "FROM", self._shape.table, clause, *more)), values)
+
+    def _row(self, values: Any) -> Row:
+        try:
+            return self._shape.decode(values)
+        except (KeyError, TypeError, ValueError) as error:
+            raise LedgerDamagedError(
+                f"the ledger's {self._shape.table} hold a row that cannot be read: {error}"
+            ) from error
+
+
+def _clause(choice: Where) -> tuple[str, list[Any]]:
+    """The WHERE clause and its values, in order."""
+    terms = [f"{column} IN ({', '.join('?' * len(values))})" for column, values in choice.among]
+    given = [value for _, values in choice.among for value in values]
+    if choice.after is not None:
+        terms.append(f"{choice.after[0]} > ?")
+        given.append(choice.after[1])
+    return (f"WHERE {' AND '.join(terms)}" if terms else ""), given
+
+
+class SqliteTables:
+    """The tables of one ledger file, through one connection."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection = opened(path)
+        self.claims = SqliteTable(self._connection, schema.CLAIMS)
+        self.intents = SqliteTable(self._connection, schema.INTENTS)
+        self.tasks = SqliteTable(self._connection, schema.TASKS)
+        self.owners = SqliteTable(self._connection, schema.OWNERS)
+        self.documents = SqliteTable(self._connection, schema.DOCUMENTS)
+        self.counters = SqliteTable(self._connection, schema.COUNTERS)
+
+    def writing(self) -> AbstractContextManager[None]:
+        return self._transaction("BEGIN IMMEDIATE")
+
+    def reading(self) -> AbstractContextManager[None]:
+        return self._transaction("BEGIN DEFERRED")
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[None]:
+        """Raises LedgerDamagedError for a damaged file, OSError where the disk is full or the file cannot be used."""
+        try:
+            self._connection.execute(begin)
+            yield
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._undo()
+            raise translated(error, self._path) from error
+        except BaseException:
+            self._undo()
+            raise
+
+    def _undo(self) -> None:
+        """A full disk or a damaged file may have ended the transaction already."""
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class SqliteLedger(FactLedger):
+    """The ledger at `path`, made with its folders (mode 0600) where there is none.
+
+    Raises LedgerDamagedError for a file that is no ledger or a damaged one, OSError where the disk is full or refuses.
+    """
+
+    def __init__(self, path: Path, now: Callable[[], float]) -> None:
+        super().__init__(SqliteTables(path), now)

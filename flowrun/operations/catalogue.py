@@ -1,0 +1,161 @@
+"""The catalogue of the API's operations and models, read from data. Owns reading it and finding things in it.
+
+``schemas/runway-2024-11-06.json`` is the structure of the API's own description; ``schemas/models.json`` has what that
+does not say. A new description or a retired model is a change of data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cache
+from typing import Any
+
+from flowrun.media.facts import MediaKind
+from flowrun.operations.data import document
+from flowrun.operations.model import Problem, Retired
+from flowrun.operations.near import nearest_name
+from flowrun.operations.spec import ModelSpec, model_spec
+
+STRUCTURE_FILE = "runway-2024-11-06.json"
+MODELS_FILE = "models.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One kind of generation: its endpoint and the models that do it. `responses`: JSON Schema by status, None: no body."""
+
+    name: str
+    path: str
+    produces: MediaKind
+    models: Mapping[str, ModelSpec]
+    responses: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An endpoint that starts no generation. Schemas are JSON Schema; None: no body."""
+
+    method: str
+    path: str
+    parameters: tuple[Mapping[str, Any], ...]
+    request: Mapping[str, Any] | None
+    responses: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """What the API can do. `endpoints` are keyed ``GET /v1/tasks/{id}``; `source` is the description's SHA-256."""
+
+    api_version: str
+    operations: Mapping[str, Operation]
+    endpoints: Mapping[str, Endpoint] = field(default_factory=dict, repr=False)
+    server: str = ""
+    source: str = ""
+    seconds: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def load(cls) -> Catalogue:
+        """Read from the data files. Raises FileNotFoundError where the installation is damaged."""
+        return from_documents(document(STRUCTURE_FILE), document(MODELS_FILE))
+
+    def find(self, operation: str, model: str) -> ModelSpec | None:
+        found = self.operations.get(operation)
+        return found.models.get(model) if found else None
+
+    def operations_of(self, model: str) -> tuple[str, ...]:
+        """Names of the operations that `model` does."""
+        return tuple(name for name, each in self.operations.items() if model in each.models)
+
+    def typical_seconds(self, operation: str, model: str) -> float:
+        """About how long a task takes once it runs, before anything was learned: a guess of ours, in seconds."""
+        by_model = self.seconds["operations"].get(operation, {})
+        return float(by_model.get(model, by_model.get("*", self.seconds["otherwise"])))
+
+    def unknown_operation_problem(self, name: str) -> Problem:
+        near = nearest_name(name, self.operations)
+        listing = f"the API has {', '.join(self.operations)}"
+        hint = f"did you mean {near}? {listing}" if near else listing
+        return Problem((), "unknown-operation", f"there is no operation {name[:64]!r}", hint)
+
+    def unknown_model_problem(self, operation: str, model: str) -> Problem:
+        """For a model that `operation`, which must be known, does not have."""
+        has = [name for name, spec in self.operations[operation].models.items() if not spec.retired] or [
+            *self.operations[operation].models
+        ]
+        near, elsewhere = nearest_name(model, self.operations[operation].models), self.operations_of(model)
+        hint = f"{operation} has {', '.join(has)}"
+        if elsewhere:
+            hint = f"that model belongs to {' and '.join(elsewhere)}; {hint}"
+        elif near:
+            hint = f"did you mean {near}? {hint}"
+        return Problem(("model",), "unknown-model", f"{operation} has no model {model[:64]!r}", hint)
+
+
+@cache
+def catalogue() -> Catalogue:
+    """The one that ships, read on first use."""
+    return Catalogue.load()
+
+
+def _retired(data: Mapping[str, Any], model: str) -> Retired | None:
+    entry = data["retired"]["models"].get(model)
+    if entry is None:
+        return None
+    return Retired(date.fromisoformat(entry["since"]) if entry["since"] else None, entry["successor"])
+
+
+def _others(models: Mapping[str, Any], model: str) -> dict[str, tuple[str, ...]]:
+    """Which other models of an operation have an input, by input."""
+    having: dict[str, tuple[str, ...]] = {}
+    for other, schema in models.items():
+        for name in schema["properties"] if other != model else ():
+            having[name] = (*having.get(name, ()), other)
+    return having
+
+
+def _spec(operation: str, model: str, models: Mapping[str, Any], data: Mapping[str, Any]) -> ModelSpec:
+    return model_spec(
+        operation,
+        model,
+        models[model],
+        retired=_retired(data, model),
+        others=_others(models, model),
+        alternatives=tuple(name for name in models if name not in data["retired"]["models"]),
+        limit=data["data_uri_limit"]["characters"],
+    )
+
+
+def _operation(name: str, entry: Mapping[str, Any], data: Mapping[str, Any]) -> Operation:
+    models = {model: _spec(name, model, entry["models"], data) for model in entry["models"]}
+    return Operation(name, entry["path"], MediaKind(data["produces"]["operations"][name]), models, entry["responses"])
+
+
+def _endpoint(entry: Mapping[str, Any]) -> Endpoint:
+    return Endpoint(entry["method"], entry["path"], tuple(entry["parameters"]), entry["request"], entry["responses"])
+
+
+def from_documents(structure: Mapping[str, Any], data: Mapping[str, Any]) -> Catalogue:
+    """A catalogue from a structure document and what is known beside it. Raises KeyError for an operation without a kind."""
+    return Catalogue(
+        structure["api_version"],
+        {name: _operation(name, entry, data) for name, entry in structure["operations"].items()},
+        {name: _endpoint(entry) for name, entry in structure["endpoints"].items()},
+        structure["server"],
+        structure["source"]["sha256"],
+        data["typical_seconds"],
+    )
+
+
+def typical_seconds(operation: str, model: str) -> float:
+    """`Catalogue.typical_seconds` of the one that ships."""
+    return catalogue().typical_seconds(operation, model)
+
+
+def unknown_operation_problem(name: str) -> Problem:
+    return catalogue().unknown_operation_problem(name)
+
+
+def unknown_model_problem(operation: str, model: str) -> Problem:
+    return catalogue().unknown_model_problem(operation, model)

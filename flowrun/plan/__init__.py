@@ -1,0 +1,1 @@
+"""Deciding: from an instance and its upstream's results to an action, its key, a decision and a reason."""

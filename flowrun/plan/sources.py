@@ -1,0 +1,36 @@
+"""What the planner looks things up in, and what the user asked of it. Owns both shapes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from flowrun.graph.address import Address
+from flowrun.graph.inputs import InputFacts
+from flowrun.ledger.protocol import Ledger
+from flowrun.operations.catalogue import Catalogue
+from flowrun.store.protocol import Picks, Results
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Read only, all of them."""
+
+    catalogue: Catalogue
+    results: Results
+    ledger: Ledger
+    picks: Picks
+    inputs: InputFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """`provider`: runway or sandbox. `selected`: what may be generated, None: everything. `forced` and `resend` name
+    instances, or with a take one take of them."""
+
+    provider: str
+    selected: frozenset[Address] | None = None
+    forced: frozenset[Address] = frozenset()
+    resend: frozenset[Address] = frozenset()
+    retry_rejected: bool = False
+    started_at: float = 0.0
+    seconds: dict[tuple[str, str], float] = field(default_factory=dict)  # learned, by operation and model

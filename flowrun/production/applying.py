@@ -1,0 +1,278 @@
+"""One apply, from a plan to exports and an exit code. Owns the order: read the organization, check the exports, run, export,
+record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from flowrun.engine import events as ev
+from flowrun.engine.deciding import Deciding
+from flowrun.engine.driver import Driver
+from flowrun.engine.failure import AttemptError, Failure, Verdict
+from flowrun.engine.ports import REAP_AFTER, Ports, Run
+from flowrun.engine.scheduler import Scheduler
+from flowrun.engine.summary import Summary, Trouble
+from flowrun.graph.address import parse
+from flowrun.graph.model import Graph
+from flowrun.ids import RunId
+from flowrun.ledger.protocol import Limits, Origin, Resend
+from flowrun.media.errors import NotMediaError
+from flowrun.media.probe import probe
+from flowrun.plan.model import Step, TakeStep
+from flowrun.plan.planner import Planner
+from flowrun.plan.whole import Plan
+from flowrun.production.binding import Bound
+from flowrun.production.exits import Exit, first
+from flowrun.production.exporting import FolderOwnedError, Named, export_all, make_exporter, name_exports
+from flowrun.production.organization import OrganizationView
+from flowrun.production.owner import is_gone
+from flowrun.secret import MASK, Secret
+from flowrun.store.protocol import FetchedUrl, RunRow, StepRow
+
+LARGEST_INPUT = 200_000_000  # bytes of an https input; the API's own limit for an upload
+Emit = Callable[[ev.Event], None]
+
+
+@dataclass(slots=True)
+class Applied:
+    """What an apply came to. `exits`: all that apply; `exit`: the one that is told."""
+
+    run: RunId
+    summary: Summary
+    exits: tuple[Exit, ...] = ()
+
+    @property
+    def exit(self) -> Exit:
+        return first(self.exits)
+
+
+@dataclass(slots=True)
+class Apply:
+    """One run of a plan that was agreed to. `cap`: the most estimated credits it may commit."""
+
+    bound: Bound
+    graph: Graph
+    planner: Planner
+    plan: Plan
+    view: OrganizationView | None
+    cap: int | None
+    run: RunId
+    listeners: tuple[Emit, ...] = ()
+    summary: Summary = field(default_factory=Summary)
+    exits: list[Exit] = field(default_factory=list)
+    driver: Driver | None = None
+    _journal: list[dict[str, Any]] = field(default_factory=list)
+    _interrupts: int = 0
+
+    def emit(self, event: ev.Event) -> None:
+        self.summary.take_in(event)
+        self._journal.append(ev.to_json(event))
+        for listener in self.listeners:
+            listener(event)
+
+    def interrupt(self) -> None:
+        """Ctrl-C: once, nothing new starts; twice, stop now. May be called before the run has begun."""
+        self._interrupts += 1
+        if self.driver is not None:
+            self.driver.interrupt(self._interrupts)
+
+    async def carry_out(self) -> Applied:
+        """Everything. Raises DiagnosticError before anything ran; what fails later is in the result."""
+        bound, now = self.bound, self.bound.around.clock.now
+        self._settle_resends()
+        row = self._begin()
+        flow = self.graph.flow
+        self.emit(ev.RunStarted(now(), self.run, flow.name, flow.profile, bound.choice.name, self.cap))
+        try:
+            await self._drive()
+            self._export()
+        finally:
+            bound.ledger.retire(bound.owner)
+            self.exits.extend(_exits_of(self.summary, self.driver))
+            code = first(self.exits)
+            self.emit(ev.RunEnded(now(), code.value, self.summary.to_json()))
+            self._end(row, code)
+        return Applied(self.run, self.summary, tuple(dict.fromkeys(self.exits)))
+
+    # -- running
+
+    async def _drive(self) -> None:
+        self.planner.known.clear()
+        options = self.bound.options
+        scheduler = Scheduler(fail_fast=options.fail_fast, wait_for_quota=options.wait_for_quota)
+        self.driver = Driver(scheduler, self._deciding(), self.emit, is_gone)
+        self.bound.ledger.reap(REAP_AFTER, is_gone)
+        if self._interrupts:
+            self.driver.interrupt(self._interrupts)
+        await self.driver.run(self._expanded())
+
+    def _expanded(self) -> ev.Expanded:
+        items = tuple(
+            ev.Item(str(step.address), tuple(map(str, step.upstream)), step.seconds, order)
+            for order, step in enumerate(self.plan.steps.values())
+        )
+        return ev.Expanded(self.bound.around.clock.now(), items)
+
+    def _deciding(self) -> Deciding:
+        bound, planner = self.bound, self.planner
+        run = Run(self.run, bound.owner, self._limits, sends_urls=True)
+        forced = frozenset(row.task for row, _ in bound.ledger.open() if row.origin.forced)
+
+        def origin_of(step: Step, take: TakeStep) -> Origin:
+            return self._origin(step, take, take.forced or take.task in forced)
+
+        return Deciding(planner, self._ports(), run, origin_of, self._fetch, bound.inputs.stash)
+
+    def _ports(self) -> Ports:
+        bound, around = self.bound, self.bound.around
+        env = {name: _env_value(bound, name) for name in self.graph.flow.env}
+        store = bound.store
+        client = bound.client() if self.plan.needs_provider else _NoProvider()
+        return Ports(
+            bound.ledger,
+            store.results,
+            store.blobs,
+            store.uploads,
+            client,
+            around.clock,
+            around.offload,
+            probe,
+            around.rng,
+            bound.account,
+            env,
+        )
+
+    def _origin(self, step: Step, take: TakeStep, forced: bool) -> Origin:
+        flow = self.graph.flow
+        return Origin(
+            store=str(self.bound.store.root),
+            project=str(self.bound.project),
+            flow=flow.name,
+            profile=flow.profile,
+            manifest=manifest_name(self.bound, self.graph),
+            address=str(step.address.of_take(take.take)),
+            tags=self.graph.instances[step.address].node.decl.tags,
+            forced=forced,
+        )
+
+    def _limits(self, model: str) -> Limits:
+        if self.view is None:
+            raise RuntimeError("nothing may be submitted without the organization's limits")
+        return self.view.limits(model, self.cap, self.bound.options.allow_unknown_price)
+
+    async def _fetch(self, url: str) -> None:
+        """Bring an https input into the store. Raises AttemptError."""
+        from flowrun.runway.errors import FetchError
+        from flowrun.runway.fetch import fetch
+        from flowrun.runway.http import open_http, proxied
+
+        store, now = self.bound.store, self.bound.around.clock.now
+        try:
+            async with open_http() as http:
+                with store.blobs.writer() as writer:
+                    got = await fetch(http, url, writer.write, max_bytes=LARGEST_INPUT, pin=not proxied(url))
+                    facts = await self.bound.around.offload(lambda: probe(writer.path))
+                    digest = writer.commit()
+        except (FetchError, NotMediaError, OSError) as error:
+            message = f"{url} cannot be used as an input: {error}. Nothing was submitted for it."
+            raise AttemptError(Failure(Verdict.FAIL, "input-not-fetched", message)) from error
+        store.urls.set(FetchedUrl(url, digest, facts, got.etag, now()))
+        self.bound.inputs.fetched(url)
+
+    def _settle_resends(self) -> None:
+        """A person said to send these again: their uncertain intents are given up, on record."""
+        for step in self.plan.steps.values():
+            for take in step.takes:
+                uncertain = self.bound.ledger.last([take.doc.key]) if take.doc else {}
+                for facts in uncertain.values():
+                    for row in facts.uncertain if take.decision.value == "run" else ():
+                        self.bound.ledger.decide(row.intent, Resend())
+
+    # -- after
+
+    def named(self) -> Named:
+        return name_exports(self.graph, self.planner.source, self.planner)
+
+    def _export(self) -> None:
+        flow = self.graph.flow
+        named = self.named()
+        exporter = make_exporter(self.bound, flow.manifest.path, flow.name, flow.profile)
+        try:
+            export_all(named, exporter, self.bound, self.emit)
+        except FolderOwnedError as error:
+            self._trouble("outputs", "folder-owned", str(error))
+            self.exits.append(Exit.WRONG)
+        except OSError as error:
+            self._trouble("outputs", "export-failed", f"exporting failed: {error}; everything is safe in the store")
+            self.exits.append(Exit.SURROUNDINGS)
+
+    def _trouble(self, address: str, code: str, message: str) -> None:
+        self.summary.troubles[address] = Trouble(
+            address, Verdict.FAIL.value, code, message, "Mend that and apply again."
+        )
+
+    def _begin(self) -> RunRow:
+        flow, bound = self.graph.flow, self.bound
+        manifest = manifest_name(bound, self.graph)
+        row = RunRow(self.run, bound.choice.name, flow.name, flow.profile, manifest, bound.around.clock.now())
+        bound.store.runs.begin(row)
+        return row
+
+    def _end(self, row: RunRow, code: Exit) -> None:
+        bound = self.bound
+        for address, state in self.summary.states.items():
+            bound.store.runs.step(self.run, self._step_row(address, state.value))
+        bound.store.runs.journal(self.run, self._journal)
+        done = replace(row, ended_at=bound.around.clock.now(), exit=code.value, submitted=self.summary.submitted)
+        bound.store.runs.end(replace(done, credits=self.summary.credits, summary=self.summary.to_json()))
+
+    def _step_row(self, address: str, state: str) -> StepRow:
+        step = self.plan.steps[parse(address)]
+        trouble = self.summary.troubles.get(address)
+        why = step.why.reason.value if step.why else ""
+        doc = step.takes[0].doc if step.takes else None
+        return StepRow(
+            address,
+            state,
+            step.decision.value,
+            why,
+            key=doc.key if doc else None,
+            detail=trouble.message if trouble else None,
+        )
+
+
+class _NoProvider:
+    """Stands where nothing may be asked; an apply whose steps are all hits needs no provider."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(f"'{name}' was asked of a provider in a run that needs none")
+
+
+def manifest_name(bound: Bound, graph: Graph) -> str:
+    path = graph.flow.manifest.path.absolute()
+    return path.relative_to(bound.project).as_posix() if path.is_relative_to(bound.project) else str(path)
+
+
+def _env_value(bound: Bound, name: str) -> Secret:
+    """The sandbox draws secrets masked, so it is not even told them."""
+    return Secret(MASK if bound.choice.name == "sandbox" else bound.around.environ.get(name, ""))
+
+
+def _exits_of(summary: Summary, driver: Driver | None) -> list[Exit]:
+    """Every exit code that applies to what happened."""
+    stopping = driver.scheduler.stopping if driver else None
+    verdicts = {trouble.verdict for trouble in summary.troubles.values()}
+    found = []
+    if summary.interrupted:
+        found.append(Exit.INTERRUPTED)
+    if Verdict.DOUBT.value in verdicts:
+        found.append(Exit.UNKNOWN)
+    if stopping == "surroundings" or Verdict.STOP.value in verdicts:
+        found.append(Exit.SURROUNDINGS)
+    if verdicts & {Verdict.FAIL.value, Verdict.REJECT.value, Verdict.RETRY.value}:
+        found.append(Exit.FAILED)
+    if summary.over or summary.waiting or stopping == "credits":
+        found.append(Exit.STOPPED)
+    return found or [Exit.DONE]

@@ -1,0 +1,154 @@
+"""Opening what a command works on: store, ledger, client, inputs. Owns where each lies on disk for which provider."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flowrun.engine.ports import REAP_AFTER
+from flowrun.files import write_atomic
+from flowrun.ids import OwnerId
+from flowrun.ledger.location import account_of, ledger_path
+from flowrun.ledger.protocol import LedgerDamagedError
+from flowrun.ledger.sqlite import SqliteLedger
+from flowrun.production.exits import Exit, FlowrunError
+from flowrun.production.inputs import DiskInputs
+from flowrun.production.options import Options, Surroundings
+from flowrun.production.owner import is_gone, new_owner
+from flowrun.production.provider import Choice, choose, make_client
+from flowrun.store.disk import DiskStore
+from flowrun.store.location import is_network_filesystem, store_root
+from flowrun.store.protocol import StoreDamagedError
+
+if TYPE_CHECKING:
+    from httpx import AsyncClient
+
+    from flowrun.runway.client import RunwayClient
+
+LEDGERS_USED = "ledgers"
+
+
+@dataclass(slots=True)
+class Bound:
+    """What a command has open. `client` is made on first use, since most commands send nothing."""
+
+    project: Path
+    choice: Choice
+    options: Options
+    around: Surroundings
+    store: DiskStore
+    ledger: SqliteLedger
+    account: str
+    inputs: DiskInputs
+    owner: OwnerId
+    _client: RunwayClient | None = None
+    _http: AsyncClient | None = None
+
+    def client(self) -> RunwayClient:
+        """Raises FlowrunError where there is no key."""
+        if self._client is None:
+            folder = self.store.root / "api"
+            self._client, self._http = make_client(self.choice, self.options, self.around, folder)
+        return self._client
+
+    def reap(self) -> None:
+        """Free what dead processes held."""
+        self.ledger.reap(REAP_AFTER, is_gone)
+
+    async def close_client(self) -> None:
+        if self._http is not None:
+            await self._http.aclose()
+        self._client = self._http = None
+
+    def export_root(self, manifest: Path) -> Path:
+        """The folder that exports of a manifest go below, without the flow's own name."""
+        if self.options.out is not None:
+            return self.around.cwd / self.options.out
+        return manifest.parent / "out" / ("sandbox" if self.choice.name == "sandbox" else "")
+
+
+@contextmanager
+def bound(project: Path, options: Options, around: Surroundings) -> Iterator[Bound]:
+    """Everything open for one command; closed after it. Raises FlowrunError for what cannot be opened."""
+    base = store_root(project, around.environ.get("FLOWRUN_CACHE_DIR"))
+    _refuse_network(base)
+    choice = choose(options, around, lambda: _holds_runway(base))
+    root = base / "sandbox" if choice.name == "sandbox" else base
+    with _open_store(root, choice, around) as store:
+        account = _account(choice, root)
+        ledger = _open_ledger(choice, account, root, around)
+        try:
+            inputs = DiskInputs(
+                project, store.urls, store.blobs, allow_outside=options.allow_outside, refresh=options.refresh
+            )
+            yield Bound(project, choice, options, around, store, ledger, account, inputs, new_owner(around.rng))
+        finally:
+            ledger.close()
+
+
+def _refuse_network(base: Path) -> None:
+    if is_network_filesystem(base):
+        message = f"the store {base} lies on a network file system, where its index would be damaged sooner or later"
+        raise FlowrunError(Exit.SURROUNDINGS, message, "set FLOWRUN_CACHE_DIR to a folder on a local disk")
+
+
+def _holds_runway(base: Path) -> bool:
+    """Whether the project has anything of Runway's: a result, a ledger it used."""
+    has_ledger = any((base / LEDGERS_USED).glob("*")) if (base / LEDGERS_USED).is_dir() else False
+    has_result = any((base / "results").glob("*/*.json")) if (base / "results").is_dir() else False
+    return has_ledger or has_result
+
+
+def _open_store(root: Path, choice: Choice, around: Surroundings) -> DiskStore:
+    try:
+        if root.name == "sandbox":
+            _ignore(root.parent)
+        return DiskStore.open(root, around.clock.now, provider=choice.name)
+    except StoreDamagedError as error:
+        raise FlowrunError(Exit.DAMAGED, str(error), "move it aside and apply again") from error
+    except OSError as error:
+        hint = "mend its permissions, or set FLOWRUN_CACHE_DIR to a folder that can be written"
+        raise FlowrunError(Exit.SURROUNDINGS, f"the store cannot be opened: {error}", hint) from error
+
+
+def _ignore(folder: Path) -> None:
+    """Keep the folder out of git, also where only the sandbox writes in it."""
+    if not (folder / ".gitignore").exists():
+        write_atomic(folder / ".gitignore", b"*\n")
+
+
+def _account(choice: Choice, root: Path) -> str:
+    if choice.is_local:
+        return "in-process"
+    if choice.key is not None:
+        return account_of(choice.key)
+    used = sorted((root / LEDGERS_USED).glob("*")) if (root / LEDGERS_USED).is_dir() else []
+    return used[-1].name if used else "no-key"
+
+
+def _open_ledger(choice: Choice, account: str, root: Path, around: Surroundings) -> SqliteLedger:
+    folder = root if choice.name == "sandbox" else _state_dir(around)
+    path = ledger_path(folder, account)
+    try:
+        ledger = SqliteLedger(path, around.clock.now)
+        if choice.name == "runway":
+            write_atomic(root / LEDGERS_USED / account, b"")
+    except LedgerDamagedError as error:
+        hint = f"move {path} aside only if nothing is in flight: it is the record of what was paid"
+        raise FlowrunError(Exit.DAMAGED, f"the ledger is damaged: {error}", hint) from error
+    except OSError as error:
+        hint = "mend its permissions, or set FLOWRUN_STATE_DIR to a folder that can be written"
+        raise FlowrunError(Exit.SURROUNDINGS, f"the ledger cannot be opened: {error}", hint) from error
+    return ledger
+
+
+def _state_dir(around: Surroundings) -> Path:
+    given = around.environ.get("FLOWRUN_STATE_DIR")
+    if given:
+        return around.cwd / Path(given).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_state_dir("flowrun", appauthor=False))

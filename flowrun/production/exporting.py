@@ -1,0 +1,110 @@
+"""From outputs to files in the export folder. Owns the names that files get, checked before anything runs and used after;
+placing them is the store's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from flowrun.diagnostics.model import Diagnostic, Severity
+from flowrun.engine import events as ev
+from flowrun.files import UnsafePathError
+from flowrun.graph.model import Graph
+from flowrun.graph.outcomes import World
+from flowrun.graph.outputs import Export, NoExport, exports
+from flowrun.graph.scope import ScopeSource
+from flowrun.media.facts import MediaKind
+from flowrun.media.types import extension
+from flowrun.production.binding import Bound
+from flowrun.store.export_paths import WrongKindError, check_path, collisions, default_path, with_extension
+from flowrun.store.exporter import Export as Placing
+from flowrun.store.exporter import Exporter, FolderOwnedError
+
+_EXPECTED = {MediaKind.IMAGE: "image/png", MediaKind.VIDEO: "video/mp4", MediaKind.AUDIO: "audio/mpeg"}
+
+
+@dataclass(slots=True)
+class Named:
+    """Every export with its path, every output without a file, and what is wrong."""
+
+    placings: list[tuple[str, Export]] = field(default_factory=list)
+    absent: list[NoExport] = field(default_factory=list)
+    problems: list[Diagnostic] = field(default_factory=list)
+
+
+def name_exports(graph: Graph, source: ScopeSource, world: World) -> Named:
+    """Paths for all outputs in a world; those still to be made get the extension that their kind usually has."""
+    named = Named()
+    for each in exports(graph, source, world):
+        if isinstance(each, Diagnostic):
+            named.problems.append(each)
+        elif isinstance(each, NoExport):
+            named.absent.append(each)
+        else:
+            _name(each, named)
+    named.problems.extend(_clashes(named.placings))
+    return named
+
+
+def _name(export: Export, named: Named) -> None:
+    media_type = export.file.facts.media_type if export.file else _EXPECTED[export.kind]
+    if export.path is None:
+        key = export.key or (str(export.number) if export.number is not None else None)
+        named.placings.append((default_path(export.output, key, extension(media_type)), export))
+        return
+    try:
+        check_path(export.path)
+        path = with_extension(export.path, media_type)
+    except UnsafePathError:
+        message, hint = (
+            f"'{export.path}' would leave the export folder",
+            "write a path below it, with / between folders",
+        )
+        named.problems.append(Diagnostic("unsafe-path", message, export.span, hint))
+        return
+    except WrongKindError as error:
+        message = f"'{export.path}' is a name for {error.claimed.value}, but the output is {media_type}"
+        named.problems.append(Diagnostic("wrong-extension", message, export.span, "leave the extension away"))
+        return
+    if path.corrected and export.file is not None:
+        message = f"'{export.path}' is {media_type}: exported as '{path.path}'"
+        named.problems.append(Diagnostic("corrected-extension", message, export.span, severity=Severity.WARNING))
+    named.placings.append((path.path, export))
+
+
+def _clashes(placings: list[tuple[str, Export]]) -> Iterable[Diagnostic]:
+    spans = {path: export.span for path, export in placings}
+    for one, other in collisions(path for path, _ in placings):
+        hint = 'tell them apart by {{ each.key }} or another "path:"'
+        yield Diagnostic("export-clash", f"two outputs go to one path: '{one}' and '{other}'", spans[other], hint)
+
+
+def make_exporter(bound: Bound, manifest: Path, flow: str, profile: str) -> Exporter:
+    """The export folder of one flow and profile."""
+    folder = bound.export_root(manifest) / (f"{flow}.{profile}" if profile else flow)
+    name = _below(folder, bound.project)
+    return Exporter(folder, name, _below(manifest.absolute(), bound.project), bound.store.blobs, bound.store.exports)
+
+
+def _below(path: Path, project: Path) -> str:
+    return path.relative_to(project).as_posix() if path.is_relative_to(project) else str(path)
+
+
+def export_all(named: Named, exporter: Exporter, bound: Bound, emit: Callable[[ev.Event], None]) -> None:
+    """Place every file that is there; tell what became of each output. Raises OSError, FolderOwnedError."""
+    ready = [(path, export) for path, export in named.placings if export.file is not None]
+    wanted = [Placing(path, export.file, export.output, str(export.address)) for path, export in ready if export.file]
+    pending = {(each.output, str(each.address)) for each in named.absent if each.why == "missing"}
+    pending |= {(export.output, str(export.address)) for _, export in named.placings if export.file is None}
+    report = exporter.run(wanted, pending=pending, overwrite=bound.options.overwrite, prune=bound.options.prune)
+    now = bound.around.clock.now()
+    for placed in report.placements:
+        emit(ev.Exported(now, placed.export.output, str(placed.target), placed.outcome.value))
+    for orphan in report.orphans:
+        emit(ev.Exported(now, orphan.file.output, str(orphan.target), "removed" if orphan.removed else "orphan"))
+    for each in named.absent:
+        emit(ev.Exported(now, each.output, "", each.why))
+
+
+__all__ = ["FolderOwnedError", "Named", "export_all", "make_exporter", "name_exports"]

@@ -1,0 +1,42 @@
+"""The sandbox in this process as an httpx transport. Owns the joining of the two: requests to `handle`, answers back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flowrun.production.options import Options, Surroundings
+from flowrun.runway.inprocess import Answer, CallableTransport, Headers
+from flowrun.sandbox.inprocess import InProcess
+from flowrun.sandbox.messages import Request, Response
+from flowrun.sandbox.scenario import Scenario, read_scenario
+from flowrun.sandbox.service import Sandbox
+from flowrun.sandbox.state import SqliteState
+
+if TYPE_CHECKING:
+    from httpx import AsyncBaseTransport
+
+
+def open_sandbox(options: Options, folder: Path) -> Sandbox:
+    """The sandbox whose account and tasks live in `folder`. Raises DiagnosticError for a bad scenario, OSError."""
+    scenario = Scenario()
+    if options.scenario is not None:
+        scenario = read_scenario(options.scenario.read_text(encoding="utf-8"), str(options.scenario))
+    return Sandbox(SqliteState(folder), scenario=scenario)
+
+
+def sandbox_transport(options: Options, around: Surroundings, folder: Path) -> tuple[AsyncBaseTransport, str]:
+    """A transport, and the address that it answers for."""
+    sandbox = open_sandbox(options, folder)
+    door = InProcess(sandbox, around.clock.now)
+
+    def exchange(method: str, url: str, headers: Headers, body: bytes) -> Answer:
+        return _answer(door.exchange(Request.of(method, url, dict(headers), body)))
+
+    return CallableTransport(exchange, offload=around.offload, sleep=around.clock.sleep), sandbox.base_url
+
+
+def _answer(response: Response) -> Answer:
+    body = bytes(response.body) if isinstance(response.body, bytes) else b""
+    sent = body if response.cut is None else body[: response.cut]
+    return Answer(response.status, list(response.headers.items()), sent, delay=response.delay, lost=response.lost)

@@ -1,0 +1,49 @@
+"""What a user asks of a production, and what surrounds it. Owns both shapes; the CLI fills the first, a process the second."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from flowrun.clock import Clock, SystemClock
+from flowrun.engine.ports import Offload
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Flags of `plan` and `apply`, named as on the command line. Credits are whole credits."""
+
+    vars: tuple[str, ...] = ()
+    vars_files: tuple[Path, ...] = ()
+    profile: str | None = None
+    select: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    force: tuple[str, ...] = ()
+    resend: tuple[str, ...] = ()
+    retry_rejected: bool = False
+    sandbox: bool = False
+    scenario: Path | None = None
+    refresh: bool = False
+    allow_outside: bool = False
+    allow_unknown_price: bool = False
+    max_credits: int | None = None
+    fail_fast: bool = False
+    wait_for_quota: bool = False
+    out: Path | None = None
+    overwrite: bool = False
+    prune: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The process around: its environment and folder, time, threads, randomness."""
+
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    cwd: Path = field(default_factory=Path.cwd)
+    clock: Clock = field(default_factory=SystemClock)
+    offload: Offload = asyncio.to_thread
+    rng: random.Random = field(default_factory=random.SystemRandom)

@@ -1,0 +1,79 @@
+"""What the organization allows, as last read: limits by model, generations of the day, the balance. Owns turning that into
+the ledger's limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from flowrun.engine.failure import AttemptError
+from flowrun.ledger.protocol import Ledger, Limits
+from flowrun.production.binding import Bound
+from flowrun.production.exits import Exit, FlowrunError
+from flowrun.runway.errors import KeyRefusedError, RunwayError, WrongProviderError
+from flowrun.runway.values import ModelLimits, Organization
+
+DAY = 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class OrganizationView:
+    """`read_at`: epoch seconds. `lowered`: the manifest's own limits, which never raise the organization's."""
+
+    organization: Organization
+    read_at: float
+    lowered: Mapping[str, int]
+    ledger: Ledger
+
+    def concurrency(self, model: str) -> int | None:
+        """Generations of a model that may be in flight; None: no limit."""
+        limits = [self._of(model).concurrent, self.lowered.get(model)]
+        return min((each for each in limits if each is not None), default=None)
+
+    def daily_left(self, model: str) -> int | None:
+        """Generations of a model that the day still has; None: no limit."""
+        daily = self._of(model).daily
+        if daily is None:
+            return None
+        used = max(self.organization.used_today.get(model, 0), self._counted(model))
+        return max(0, daily - used)
+
+    def limits(self, model: str, cap: int | None, allow_unknown_price: bool) -> Limits:
+        used = self.organization.used_today.get(model, 0)
+        return Limits(
+            concurrency=self.concurrency(model),
+            daily=self._of(model).daily,
+            used_elsewhere=max(0, used - self._counted_until(model)),
+            balance=self.organization.balance,
+            balance_at=self.read_at,
+            run_cap=cap,
+            allow_unknown_price=allow_unknown_price,
+        )
+
+    def _of(self, model: str) -> ModelLimits:
+        return self.organization.models.get(model, ModelLimits())
+
+    def _counted(self, model: str) -> int:
+        return self.ledger.created_since(model, self.read_at - DAY)
+
+    def _counted_until(self, model: str) -> int:
+        """Creations this ledger knows of from the day before the reading."""
+        return self._counted(model) - self.ledger.created_since(model, self.read_at)
+
+
+async def read_organization(bound: Bound, lowered: Mapping[str, int]) -> OrganizationView:
+    """Ask the API. Raises FlowrunError: unreachable, key refused, another provider than planned for."""
+    client, now = bound.client(), bound.around.clock.now()
+    try:
+        found = await client.organization()
+        client.check_provider(bound.choice.name)  # type: ignore[arg-type]  # the names are one closed set
+    except KeyRefusedError as error:
+        hint = "check RUNWAYML_API_SECRET: whole, not disabled, for this address; nothing was submitted"
+        raise FlowrunError(Exit.SURROUNDINGS, f"the API refused the key: {error}", hint) from error
+    except WrongProviderError as error:
+        hint = "check RUNWAYML_BASE_URL; nothing was submitted"
+        raise FlowrunError(Exit.SURROUNDINGS, str(error), hint) from error
+    except (RunwayError, AttemptError) as error:
+        hint = "check the network and RUNWAYML_BASE_URL, then apply again; nothing was submitted"
+        raise FlowrunError(Exit.SURROUNDINGS, f"the API cannot be reached: {error}", hint) from error
+    return OrganizationView(found, now, lowered, bound.ledger)

@@ -1,0 +1,278 @@
+"""A production: one manifest with its values, bound to a project. Owns the public calls: load, validate, plan, apply.
+
+production = flowrun.load("storyboard.yaml", vars={"client": "Acme"})
+print(production.plan().submissions)
+production.apply(max_credits=400)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from flowrun.diagnostics.model import Diagnostic, DiagnosticError, in_order
+from flowrun.engine import events as ev
+from flowrun.engine.estimate import expected_seconds
+from flowrun.graph.address import Address
+from flowrun.graph.build import build
+from flowrun.graph.model import Graph
+from flowrun.graph.select import SelectionError, select
+from flowrun.ids import RunId
+from flowrun.manifest import Flow, read, resolve
+from flowrun.operations.catalogue import catalogue
+from flowrun.plan.planner import Planner
+from flowrun.plan.sources import Sources, Wishes
+from flowrun.plan.whole import Plan, make_plan
+from flowrun.production.applying import Applied, Apply
+from flowrun.production.binding import Bound, bound
+from flowrun.production.exits import Exit, FlowrunError
+from flowrun.production.options import Options, Surroundings
+from flowrun.production.organization import OrganizationView, read_organization
+from flowrun.production.provider import no_key
+from flowrun.store.location import find_project
+
+Confirm = Callable[["Proposal"], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A plan with what a person wants to know before agreeing to it. `view` None: the API was not asked or did not answer.
+
+    `seconds`: expected duration, None where nothing would run. `cap`: the most credits an apply would commit.
+    """
+
+    plan: Plan
+    view: OrganizationView | None
+    seconds: float | None
+    cap: int | None
+    provider: str
+    banner: str | None
+
+    @property
+    def balance(self) -> int | None:
+        return self.view.organization.balance if self.view else None
+
+    @property
+    def spends(self) -> bool:
+        """Whether an apply may cost real credits."""
+        return self.provider == "runway" and (self.plan.cost.high > 0 or self.plan.cost.unknown > 0)
+
+
+class Production:
+    """One manifest, read once: an apply works on this snapshot."""
+
+    def __init__(self, path: Path, options: Options, around: Surroundings, *, demand: bool = True) -> None:
+        """Raises DiagnosticError."""
+        self.path, self.options, self.around = path, options, around
+        self.project = find_project(around.cwd / path)
+        self.manifest = read(path)
+        self.flow: Flow = resolve(
+            self.manifest,
+            cli_vars=options.vars,
+            vars_files=options.vars_files,
+            profile=options.profile,
+            cwd=around.cwd,
+            demand=demand,
+        )
+        self._data: dict[Path, bytes] = {}
+
+    def read_data(self, path: Path) -> bytes:
+        """A data file's bytes, read once. Raises OSError."""
+        if path not in self._data:
+            self._data[path] = path.read_bytes()
+        return self._data[path]
+
+    def build(self, at: Bound) -> tuple[Graph, Any]:
+        """The graph, checked. Raises DiagnosticError."""
+        graph, source = build(self.flow, catalogue(), at.inputs, self.read_data)
+        return replace(graph, warnings=in_order([*self.flow.warnings, *graph.warnings])), source
+
+    @contextmanager
+    def open(self) -> Iterator[Bound]:
+        with bound(self.project, self.options, self.around) as at:
+            yield at
+
+    def validate(self) -> tuple[Diagnostic, ...]:
+        """Every diagnostic that needs no network; warnings alone where there is no error."""
+        with self.open() as at:
+            try:
+                graph, source = self.build(at)
+                planner = self._planner(graph, source, at)
+                return in_order([*graph.warnings, *self._export_problems(planner)])
+            except DiagnosticError as error:
+                return in_order([*self.flow.warnings, *error.diagnostics])
+
+    def graph(self) -> Graph:
+        """Raises DiagnosticError."""
+        with self.open() as at:
+            return self.build(at)[0]
+
+    def plan(self) -> Plan:
+        """What an apply would do, and why. Spends nothing, asks nobody. Raises DiagnosticError, FlowrunError."""
+        with self.open() as at:
+            graph, source = self.build(at)
+            return self._make_plan(self._planner(graph, source, at), graph)
+
+    def propose(self) -> Proposal:
+        """The plan with balance, daily generations left and expected duration, where the API tells."""
+        return asyncio.run(self._propose_alone())
+
+    async def _propose_alone(self) -> Proposal:
+        with self.open() as at:
+            try:
+                graph, source = self.build(at)
+                plan = self._make_plan(self._planner(graph, source, at), graph)
+                return self._proposal(plan, await self._view_if_had(plan, at), at)
+            finally:
+                await at.close_client()
+
+    def apply(
+        self,
+        *,
+        confirm: Confirm = lambda proposal: True,
+        emit: Callable[[ev.Event], None] = lambda event: None,
+        interruptible: Callable[[Callable[[], None]], None] = lambda interrupt: None,
+    ) -> Applied:
+        """Plan, ask `confirm`, run, export. `emit` hears every event; `interruptible` is given the run's interrupt.
+
+        Raises DiagnosticError and FlowrunError where nothing ran; whatever happens to a run that began is in the result.
+        """
+        return asyncio.run(self.apply_async(confirm=confirm, emit=emit, interruptible=interruptible))
+
+    async def apply_async(
+        self,
+        *,
+        confirm: Confirm = lambda proposal: True,
+        emit: Callable[[ev.Event], None] = lambda event: None,
+        interruptible: Callable[[Callable[[], None]], None] = lambda interrupt: None,
+    ) -> Applied:
+        """`apply`, inside a running event loop."""
+        with self.open() as at:
+            try:
+                return await self._apply(at, confirm, emit, interruptible)
+            finally:
+                await at.close_client()
+
+    async def _apply(
+        self,
+        at: Bound,
+        confirm: Confirm,
+        emit: Callable[[ev.Event], None],
+        interruptible: Callable[[Callable[[], None]], None],
+    ) -> Applied:
+        at.ledger.heartbeat(at.owner)
+        at.reap()
+        graph, source = self.build(at)
+        self._check_environment()
+        planner = self._planner(graph, source, at)
+        plan = self._make_plan(planner, graph)
+        _stop_on_problems([*plan.problems, *self._export_problems(planner)])
+        view = await self._view_needed(plan, at)
+        proposal = self._proposal(plan, view, at)
+        if not confirm(proposal):
+            raise FlowrunError(
+                Exit.STOPPED, "not confirmed: nothing was submitted", "agree, or pass --yes or --max-credits N"
+            )
+        run = Apply(at, graph, planner, plan, view, proposal.cap, self._run_id(), (emit,))
+        interruptible(run.interrupt)
+        return await run.carry_out()
+
+    # -- parts
+
+    def _planner(self, graph: Graph, source: Any, at: Bound) -> Planner:
+        sources = Sources(catalogue(), at.store.results, at.ledger, at.store.picks, at.inputs)
+        return Planner(graph, source, sources, self._wishes(graph, at))
+
+    def _make_plan(self, planner: Planner, graph: Graph) -> Plan:
+        return make_plan(planner, graph.warnings)
+
+    def _wishes(self, graph: Graph, at: Bound) -> Wishes:
+        options = self.options
+        chosen = bool(options.select or options.exclude)
+        learned = at.store.results.durations(at.choice.name)
+        return Wishes(
+            provider=at.choice.name,
+            selected=_selected(graph, options.select, options.exclude, "--select") if chosen else None,
+            forced=_named(graph, options.force, "--force"),
+            resend=_named(graph, options.resend, "--resend"),
+            retry_rejected=options.retry_rejected,
+            seconds={kind: sorted(times)[len(times) // 2] for kind, times in learned.items() if times},
+        )
+
+    def _export_problems(self, planner: Planner) -> list[Diagnostic]:
+        from flowrun.production.exporting import name_exports
+
+        return name_exports(planner.graph, planner.source, planner).problems
+
+    def _check_environment(self) -> None:
+        missing = [name for name in self.flow.env if name not in self.around.environ]
+        if missing:
+            message = f"the environment has no {', '.join(missing)}, listed under 'env:'"
+            raise FlowrunError(Exit.WRONG, message, f"export {missing[0]}=... and apply again; nothing was submitted")
+
+    async def _view_if_had(self, plan: Plan, at: Bound) -> OrganizationView | None:
+        """For a plan: the API's word where it can be had, for it decides nothing."""
+        try:
+            return await self._view_needed(plan, at)
+        except FlowrunError:
+            return None
+
+    async def _view_needed(self, plan: Plan, at: Bound) -> OrganizationView | None:
+        if not plan.needs_provider:
+            return None
+        if at.choice.key is None:
+            raise no_key()
+        return await read_organization(at, self.flow.limits.concurrency)
+
+    def _proposal(self, plan: Plan, view: OrganizationView | None, at: Bound) -> Proposal:
+        caps = [each for each in (self.options.max_credits, self.flow.limits.credits) if each is not None]
+        concurrency = view.concurrency if view else (lambda model: None)
+        seconds = expected_seconds(plan, concurrency) if plan.needs_provider else None
+        return Proposal(plan, view, seconds, min(caps, default=None), at.choice.name, at.choice.banner)
+
+    def _run_id(self) -> RunId:
+        stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(self.around.clock.now()))
+        return RunId(f"{stamp}-{secrets.token_hex(3)}")
+
+
+def _stop_on_problems(problems: list[Diagnostic]) -> None:
+    if any(problem.is_error for problem in problems):
+        raise DiagnosticError(problems)
+
+
+def _selected(graph: Graph, include: tuple[str, ...], exclude: tuple[str, ...], flag: str) -> frozenset[Address]:
+    try:
+        return select(graph, include, exclude)
+    except SelectionError as error:
+        raise FlowrunError(Exit.WRONG, f"{flag}: {error}", error.hint) from None
+
+
+def _named(graph: Graph, texts: tuple[str, ...], flag: str) -> frozenset[Address]:
+    """Instances a flag names, each with its take where one is given."""
+    found: set[Address] = set()
+    for text in texts:
+        name, mark, take = text.partition("#")
+        addresses = _selected(graph, (name,), (), flag)
+        if mark and not (take.isascii() and take.isdigit() and int(take) >= 1):
+            raise FlowrunError(Exit.WRONG, f"{flag}: '{take}' is no take", f"write {name}#1")
+        found |= {at.of_take(int(take)) for at in addresses} if mark else addresses
+    return frozenset(found)
+
+
+def load(path: str | Path, *, vars: Mapping[str, Any] | None = None, **options: Any) -> Production:
+    """A production from a manifest. `vars` as values or texts; `options` as the fields of Options.
+
+    Raises DiagnosticError, whose `diagnostics` tell file, line and column of every mistake.
+    """
+    import json
+
+    given = tuple(
+        f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in (vars or {}).items()
+    )
+    return Production(Path(path), Options(vars=given, **options), Surroundings())
