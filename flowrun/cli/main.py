@@ -1,16 +1,75 @@
-"""The command line's entry. Owns the map from commands to code, and from errors to exit codes; no logic lives here."""
+"""The command line's entry: the group, and the way from every error to words and an exit code. No logic lives here.
+
+Modules of commands import nothing heavy at their top, so that ``flowrun --help`` starts fast.
+"""
 
 from __future__ import annotations
 
+import importlib
 import sys
-from pathlib import Path
+from typing import Any
 
-from flowrun.production.options import Options, Surroundings
-from flowrun.production.production import Production
+import click
+
+from flowrun.cli.failing import exit_code
+
+_COMMANDS = {  # name -> module that holds it, as a function of the same name
+    "apply": "apply",
+    "plan": "plan",
+    "validate": "reading",
+    "graph": "reading",
+    "schema": "reading",
+    "outputs": "history",
+    "runs": "history",
+    "show": "history",
+    "status": "account",
+    "org": "account",
+    "forget": "account",
+}
+
+
+class _Group(click.Group):
+    """Loads a command's module when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        found: click.Command = getattr(importlib.import_module(f"flowrun.cli.{_COMMANDS[cmd_name]}"), cmd_name)
+        return found
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        if args and not args[0].startswith("-") and args[0] not in _COMMANDS:
+            from flowrun.diagnostics.suggest import suggest
+
+            near = suggest(args[0], _COMMANDS)
+            hint = f" Did you mean '{near}'?" if near else " See flowrun --help."
+            raise click.UsageError(f"There is no command '{args[0]}'.{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="flowrun", prog_name="flowrun")
+def cli() -> None:
+    """Repeatable productions for the Runway API: plan what a manifest would generate, run it, reuse what is there.
+
+    Start with `flowrun plan FILE`: it spends nothing and needs no key.
+    """
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run one command line; its exit code."""
+    try:
+        cli.main(arguments, prog_name="flowrun", standalone_mode=False)
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    except BaseException as error:
+        return exit_code(error)
+    return 0
 
 
 def entry() -> None:
-    production = Production(Path(sys.argv[1]), Options(sandbox=True), Surroundings())
-    done = production.apply(emit=lambda event: print(event))
-    print(done)
-    sys.exit(int(done.exit))
+    """The console script."""
+    sys.exit(run())

@@ -18,6 +18,7 @@ from flowrun.engine.scheduler import unit_name
 from flowrun.engine.states import USABLE, NodeState
 from flowrun.graph.address import Address, parse
 from flowrun.graph.outcomes import Barred, Made, Skipped
+from flowrun.ids import ActionKey
 from flowrun.ledger.protocol import Origin
 from flowrun.plan.model import Decision, Step, TakeStep
 from flowrun.plan.planner import Planner
@@ -42,6 +43,7 @@ class Deciding:
     origin_of: Callable[[Step, TakeStep], Origin]
     fetch: Callable[[str], Awaitable[None]]
     stash_input: Callable[[Digest], None]
+    resumed: frozenset[ActionKey] = frozenset()  # keys whose open tasks the plan takes up
     reap_after: float = REAP_AFTER
     units: dict[str, tuple[ActionDoc, Origin]] = field(default_factory=dict)
     steps: dict[str, Step] = field(default_factory=dict)

@@ -19,6 +19,7 @@ from flowrun.engine.body import needs_preparing, prepare
 from flowrun.engine.deciding import Deciding
 from flowrun.engine.failure import AttemptError, Failure
 from flowrun.engine.ports import Attempt
+from flowrun.engine.recovery import Recovery
 from flowrun.engine.scheduler import Scheduler
 from flowrun.engine.states import NodeState
 from flowrun.engine.verdicts import of_disk, of_doubt, of_key
@@ -39,6 +40,7 @@ class Driver:
     deciding: Deciding
     emit: Callable[[ev.Event], None]
     gone: Callable[[OwnerId], bool]
+    recovery: Recovery | None = None
     checks: bool = False
     _events: asyncio.Queue[ev.Event] = field(default_factory=asyncio.Queue)
     _admitted: dict[str, Go | TakenUp | Joined] = field(default_factory=dict)
@@ -54,8 +56,12 @@ class Driver:
         async with asyncio.TaskGroup() as group:
             self._group = group
             beat = group.create_task(self._beat())
+            for name, walk in self.recovery.walks(self.deciding.resumed) if self.recovery else ():
+                self._spawn(name, walk)
             self._events.put_nowait(first)
             await self._loop()
+            if self.recovery and not self._stopping:
+                await self.recovery.looked()
             beat.cancel()
             for task in self._tasks.values():
                 task.cancel()

@@ -212,6 +212,19 @@ class Settled:
 
 
 @dataclass(frozen=True, slots=True)
+class Recovered:
+    """A task of an earlier run, which nothing in this plan takes up. `status`: collected (`detail` is the result's id) or
+    failed (`detail` says why)."""
+
+    type: ClassVar[str] = "recovered"
+    at: float
+    address: str
+    task: str
+    status: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class Interrupted:
     type: ClassVar[str] = "interrupted"
     at: float
@@ -254,6 +267,7 @@ Event = (
     | Woke
     | Left
     | Settled
+    | Recovered
     | Interrupted
     | Exported
     | RunEnded
@@ -264,3 +278,23 @@ EVENTS: tuple[type[Event], ...] = get_args(Event)
 def to_json(event: Event) -> dict[str, Any]:
     """The event as it stands in NDJSON: its type first."""
     return {"type": event.type, **asdict(event)}
+
+
+def event_schema() -> dict[str, Any]:
+    """The JSON Schema of one line of `--events`, generated from the types above."""
+    from pydantic import TypeAdapter
+
+    definitions: dict[str, Any] = {}
+    forms = []
+    for kind in EVENTS:
+        schema = TypeAdapter(kind).json_schema(ref_template="#/$defs/{model}")
+        definitions |= schema.pop("$defs", {})
+        schema["properties"] = {"type": {"const": kind.type}, **schema["properties"]}
+        schema["required"] = ["type", *(name for name in schema["properties"] if name != "type")]
+        forms.append(schema)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "flowrun event",
+        "oneOf": forms,
+        "$defs": definitions,
+    }

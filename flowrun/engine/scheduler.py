@@ -6,6 +6,7 @@ Rules of this file:
 - A model whose ledger said "wait" is asked again when one of its tasks ends, or after `recheck` seconds (another
   process may have freed a slot). What is over a cap is parked, and asked again only when money came back.
 - A task in flight is taken up in a lane of its own: it needs no slot, and may be what holds the one others wait for.
+  Once it was asked about, its unit waits like every other.
 - A failure reaches only what is below it. An interrupt, a used-up purse and failing surroundings start nothing new.
 - States move by TRANSITIONS alone, in `_move`. Queues and counts are views; `check_invariants` rebuilds and compares.
 """
@@ -18,13 +19,14 @@ from typing import Any
 from flowrun.engine import events as ev
 from flowrun.engine.commands import Admit, CarryOut, Command, Decide, Finish, Prepare, Settle, Stop, WakeAt
 from flowrun.engine.failure import Verdict
-from flowrun.engine.queue import Rank, ReadyQueue
+from flowrun.engine.queue import ReadyQueue
+from flowrun.engine.ready import Rank, is_startable, rank, ready
 from flowrun.engine.records import RESUME, Instance, Unit, longest_paths, outcome_of
 from flowrun.engine.states import IN_FLIGHT, Move, NodeState, moved
 
 RESENDS = 6  # of a request that was certainly not accepted; with doubling delays some minutes of an overloaded API
-RESEND_CEILING = 300.0  # seconds between two of them
-_STARTABLE = frozenset({NodeState.READY, NodeState.QUEUED})
+RESEND_CEILING = 300.0  # seconds between two of them, unless the API asks for more
+RETRY_GROWTH = 8  # times the first delay, at most
 _MOVE_OF = {
     "hit": Move.REUSE,
     "run": Move.GENERATE,
@@ -59,6 +61,7 @@ class Scheduler:
         self._fail_fast, self._wait_for_quota, self._recheck = fail_fast, wait_for_quota, recheck
         self._queue = ReadyQueue(self._rank, self._startable)
         self._waiting: dict[str, float] = {}  # model -> not before; the ledger said so
+        self._paused: dict[str, float] = {}  # model -> not before, whatever ends meanwhile; the API said so
         self._closed: set[str] = set()  # models whose day is used up
         self._deciding: set[str] = set()
         self._preparing: set[str] = set()
@@ -121,6 +124,8 @@ class Scheduler:
         instance.pick, instance.retry = event.pick, event.retry
         if not event.units:
             yield from self._settle(instance, _OUTCOME_OF.get(event.decision, NodeState.BLOCKED), None)
+            if event.decision == "failed" and self._fail_fast:
+                self.stopping = self.stopping or "failed"
             return
         for spec in event.units:
             unit = Unit(unit_name(event.address, spec.take), event.address, spec.take, spec.model, credits=spec.credits)
@@ -145,10 +150,13 @@ class Scheduler:
     def _admit(self, now: float) -> Iterator[Command]:
         if self._asking is not None or self.stopping:
             return
-        unit = self._queue.first(lambda lane: lane in self._closed or self._waiting.get(lane, now) > now)
+        unit = self._queue.first(lambda lane: self._is_shut(lane, now))
         if unit is not None:
             self._asking = unit.name
             yield Admit(unit.name)
+
+    def _is_shut(self, lane: str, now: float) -> bool:
+        return lane in self._closed or max(self._waiting.get(lane, now), self._paused.get(lane, now)) > now
 
     def _granted(self, event: ev.Granted, now: float) -> Iterator[Command]:
         unit = self._answered(event.unit)
@@ -158,9 +166,7 @@ class Scheduler:
     def _held_up(self, event: ev.Queued, now: float) -> Iterator[Command]:
         unit = self._answered(event.unit)
         self._move(unit, Move.HOLD_UP)
-        if unit.lane == RESUME:  # it was gone by the time we asked: an ordinary one now
-            unit.lane = unit.model
-            self._queue.push(unit)
+        self._queue.push(unit)  # from the lane of tasks in flight to its model's
         if event.limit == "daily" and not self._wait_for_quota:
             self._closed.add(unit.model)
             return
@@ -179,7 +185,9 @@ class Scheduler:
     def _answered(self, name: str) -> Unit:
         if self._asking == name:
             self._asking = None
-        return self.units[name]
+        unit = self.units[name]
+        unit.lane = unit.model
+        return unit
 
     # -- what became of it
 
@@ -193,8 +201,7 @@ class Scheduler:
     def _stored(self, event: ev.Stored, now: float) -> Iterator[Command]:
         unit = self.units[event.unit]
         self._move(unit, Move.STORE)
-        if event.credits is not None and unit.credits is not None and event.credits < unit.credits:
-            self._unpark()
+        self._unpark_after(unit, event.credits)
         yield from self._settle_if_known(self.instances[unit.item])
 
     def _found(self, event: ev.Found, now: float) -> Iterator[Command]:
@@ -207,8 +214,7 @@ class Scheduler:
         unit = self._answered(event.unit)
         self._preparing.discard(unit.name)
         self._waiting.pop(unit.model, None)
-        if event.charged == 0:
-            self._unpark()
+        self._unpark_after(unit, event.charged)
         yield from self._judge(unit, event, now)
         yield from self._settle_if_known(self.instances[unit.item])
 
@@ -216,14 +222,16 @@ class Scheduler:
         verdict = Verdict(event.verdict)
         if verdict is Verdict.RETRY and unit.retries < self._allowed(unit, event):
             unit.retries += 1
-            yield from self._back_off(unit, event.delay, now)
+            yield from self._back_off(unit, event.delay * min(RETRY_GROWTH, 2 ** (unit.retries - 1)), now)
         elif verdict is Verdict.RESEND and unit.resends < RESENDS:
             unit.resends += 1
-            yield from self._back_off(unit, min(RESEND_CEILING, event.delay * 2 ** (unit.resends - 1)), now)
+            grown = min(RESEND_CEILING, event.delay * 2 ** (unit.resends - 1))
+            yield from self._back_off(unit, max(event.delay, grown), now)
         elif verdict is Verdict.PAUSE_MODEL:
             yield from self._pause_model(unit, now + event.delay)
         elif verdict is Verdict.PAUSE_RUN:
             self._move(unit, Move.HOLD_UP)
+            self._queue.push(unit)
             self.stopping = self.stopping or "credits"
         else:
             rejected = verdict is Verdict.RETRY and event.rejected
@@ -243,8 +251,8 @@ class Scheduler:
         if not self._wait_for_quota:
             self._closed.add(unit.model)
             return
-        self._waiting[unit.model] = until
-        yield WakeAt(until, model=unit.model)
+        self._paused[unit.model] = max(until, self._paused.get(unit.model, until))
+        yield WakeAt(self._paused[unit.model], model=unit.model)
 
     def _give_up(self, unit: Unit, verdict: Verdict) -> None:
         self._move(unit, {Verdict.REJECT: Move.REJECT, Verdict.DOUBT: Move.DOUBT}.get(verdict, Move.FAIL))
@@ -293,29 +301,32 @@ class Scheduler:
 
     def _rank(self, unit: Unit) -> Rank:
         instance = self.instances[unit.item]
-        return (-instance.priority, instance.spec.order, unit.take)
+        return rank(unit, instance.spec.order, instance.priority)
 
     def _startable(self, unit: Unit) -> bool:
-        return unit.state in _STARTABLE and not unit.parked and unit.name not in self._preparing
+        return is_startable(unit, self._preparing)
 
-    def _unpark(self) -> None:
-        for unit in self.units.values():
-            if unit.parked:
-                unit.parked = False
-                if unit.state in _STARTABLE:
-                    self._queue.push(unit)
+    def _unpark_after(self, unit: Unit, charged: int | None) -> None:
+        """Ask again for what was over a cap, where something cost less than was reserved for it."""
+        if charged is None or charged >= (unit.credits or 1):
+            return
+        for parked in self.units.values():
+            if parked.parked:
+                parked.parked = False
+                self._queue.push(parked)
 
     def _is_done(self) -> bool:
-        if self._deciding or self._preparing or self._asking or self._busy:
+        """Deciding is waited for, so that what is found below is settled too, unless somebody waits at the terminal."""
+        if self._asking or self._busy:
             return False
         if self.stopping:
-            return True
-        return not self._sleeping and all(lane in self._closed for lane in self._queue.lanes())
+            return not self._deciding or self.stopping == "interrupted"
+        idle = not (self._deciding or self._preparing or self._sleeping)
+        return idle and all(lane in self._closed for lane in self._queue.lanes())
 
     def startable(self) -> tuple[str, ...]:
-        """Units that could start now, best first: the view, as the queue would give it."""
-        found = [unit for unit in self.units.values() if self._startable(unit)]
-        return tuple(unit.name for unit in sorted(found, key=self._rank))
+        """Units that could start now, best first: the incremental view of `ready`."""
+        return self._queue.order()
 
     def check_invariants(self) -> None:
         """Raises InvariantError where a view and the states disagree. For tests, after every event."""
@@ -327,7 +338,8 @@ class Scheduler:
         _require(busy == self._busy, f"in flight are {busy}, not {self._busy}")
         sleeping = {unit.name for unit in self.units.values() if unit.state is NodeState.BACKING_OFF}
         _require(sleeping == self._sleeping, f"backing off are {sleeping}, not {self._sleeping}")
-        _require(self._queue.names() == set(self.startable()), "the queue is not what could start")
+        expected, found = ready(self.instances, self.units, self._preparing), self.startable()
+        _require(expected == found, f"what could start is {expected}, but the queue has {found}")
 
 
 def _require(condition: bool, text: str) -> None:

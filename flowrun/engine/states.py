@@ -101,7 +101,12 @@ TRANSITIONS: Mapping[NodeState, Mapping[Move, NodeState]] = {
         _M.REUSE: _S.REUSED,  # another process had it done
         _M.CANCEL: _S.CANCELLED,
     },
-    _S.COLLECTING: {_M.STORE: _S.SUCCEEDED, _M.FAIL: _S.FAILED, _M.RETRY: _S.BACKING_OFF},
+    _S.COLLECTING: {
+        _M.STORE: _S.SUCCEEDED,
+        _M.REUSE: _S.REUSED,  # another process's task, collected into our store too
+        _M.FAIL: _S.FAILED,
+        _M.RETRY: _S.BACKING_OFF,
+    },
     _S.BACKING_OFF: {_M.WAKE: _S.READY},
     _S.GATED: {},
     **{state: {} for state in FINAL},

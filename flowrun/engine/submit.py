@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from flowrun import canonical
+from flowrun.canonical import sha256 as canonical_sha256
 from flowrun.engine import events as ev
 from flowrun.engine.body import build_body
 from flowrun.engine.failure import AttemptError, Failure, Verdict
@@ -23,7 +23,7 @@ async def submit(attempt: Attempt, claim: Claim) -> TaskId:
     ports = attempt.ports
     try:
         body = await build_body(attempt)
-        intent = ports.ledger.intend(claim, canonical.sha256(attempt.doc.request), {})
+        intent = ports.ledger.intend(claim, canonical_sha256(attempt.doc.request), {})
     except (StaleClaimError, BusyActionError) as error:
         raise AttemptError(_lost_claim(error)) from None
     except OSError as error:

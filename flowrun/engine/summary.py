@@ -45,6 +45,7 @@ class Summary:
     left: dict[str, str | None] = field(default_factory=dict)
     pending: set[str] = field(default_factory=set)
     exports: list[tuple[str, str, str]] = field(default_factory=list)
+    recovered: list[tuple[str, str, str]] = field(default_factory=list)  # address, collected | failed, detail
     interrupted: int = 0
     _spent: dict[str, int | None] = field(default_factory=dict, repr=False)
 
@@ -75,6 +76,8 @@ class Summary:
                 self._settled(address, state)
             case ev.Exported(output=output, path=path, status=status):
                 self.exports.append((output, path, status))
+            case ev.Recovered(address=address, status=status, detail=detail):
+                self.recovered.append((address, status, detail))
             case ev.Interrupted(times=times):
                 self.interrupted = max(self.interrupted, times)
 
@@ -132,5 +135,6 @@ class Summary:
             "waiting": dict(sorted(self.waiting.items())),
             "left_at_api": dict(sorted(self.left.items())),
             "pending": sorted(self.pending),
+            "recovered": [{"address": each[0], "status": each[1], "detail": each[2]} for each in self.recovered],
             "exports": [{"output": output, "path": path, "status": status} for output, path, status in self.exports],
         }

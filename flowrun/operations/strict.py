@@ -109,7 +109,7 @@ class StrictSchema:
 
 def compiled(schema: Schema) -> StrictSchema:
     """Raises ValueError for what is no JSON Schema."""
-    import jsonschema_rs  # noqa: PLC0415  # late: reading the catalogue needs no validator
+    import jsonschema_rs  # late: reading the catalogue needs no validator
 
     form = strict(schema)
     return StrictSchema(form, jsonschema_rs.Draft202012Validator(form))

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flowrun import canonical
 from flowrun.action import ENV, MEDIA, TEXT, URI, ActionDoc, MediaInput
+from flowrun.canonical import CanonicalError, sha256
 from flowrun.graph.inputs import KnownMedia, Seen, UploadedMedia
 from flowrun.graph.model import Instance
 from flowrun.graph.outcomes import Artifact
@@ -90,8 +90,8 @@ class Recipe:
 
 def _digest(ingredients: Mapping[str, Any]) -> str:
     try:
-        return canonical.sha256(ingredients)
-    except canonical.CanonicalError as error:
+        return sha256(ingredients)
+    except CanonicalError as error:
         raise ActionError(f"the request has no canonical form: {error}") from error
 
 

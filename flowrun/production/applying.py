@@ -11,7 +11,8 @@ from flowrun.engine import events as ev
 from flowrun.engine.deciding import Deciding
 from flowrun.engine.driver import Driver
 from flowrun.engine.failure import AttemptError, Failure, Verdict
-from flowrun.engine.ports import REAP_AFTER, Ports, Run
+from flowrun.engine.ports import Ports, Run
+from flowrun.engine.recovery import Recovery
 from flowrun.engine.scheduler import Scheduler
 from flowrun.engine.summary import Summary, Trouble
 from flowrun.graph.address import parse
@@ -20,7 +21,7 @@ from flowrun.ids import RunId
 from flowrun.ledger.protocol import Limits, Origin, Resend
 from flowrun.media.errors import NotMediaError
 from flowrun.media.probe import probe
-from flowrun.plan.model import Step, TakeStep
+from flowrun.plan.model import Decision, Step, TakeStep
 from flowrun.plan.planner import Planner
 from flowrun.plan.whole import Plan
 from flowrun.production.binding import Bound
@@ -59,12 +60,14 @@ class Apply:
     view: OrganizationView | None
     cap: int | None
     run: RunId
+    manifest: str
     listeners: tuple[Emit, ...] = ()
     summary: Summary = field(default_factory=Summary)
     exits: list[Exit] = field(default_factory=list)
     driver: Driver | None = None
     _journal: list[dict[str, Any]] = field(default_factory=list)
     _interrupts: int = 0
+    _signal: Exit = Exit.INTERRUPTED
 
     def emit(self, event: ev.Event) -> None:
         self.summary.take_in(event)
@@ -72,9 +75,10 @@ class Apply:
         for listener in self.listeners:
             listener(event)
 
-    def interrupt(self) -> None:
-        """Ctrl-C: once, nothing new starts; twice, stop now. May be called before the run has begun."""
+    def interrupt(self, code: int = Exit.INTERRUPTED) -> None:
+        """A signal: once, nothing new starts; twice, stop now. May be called before the run has begun."""
         self._interrupts += 1
+        self._signal = Exit(code)
         if self.driver is not None:
             self.driver.interrupt(self._interrupts)
 
@@ -90,7 +94,7 @@ class Apply:
             self._export()
         finally:
             bound.ledger.retire(bound.owner)
-            self.exits.extend(_exits_of(self.summary, self.driver))
+            self.exits.extend(_exits_of(self.summary, self.driver, self._signal))
             code = first(self.exits)
             self.emit(ev.RunEnded(now(), code.value, self.summary.to_json()))
             self._end(row, code)
@@ -102,8 +106,11 @@ class Apply:
         self.planner.known.clear()
         options = self.bound.options
         scheduler = Scheduler(fail_fast=options.fail_fast, wait_for_quota=options.wait_for_quota)
-        self.driver = Driver(scheduler, self._deciding(), self.emit, is_gone)
-        self.bound.ledger.reap(REAP_AFTER, is_gone)
+        deciding = self._deciding()
+        recovery = (
+            Recovery(deciding.ports, deciding.run, str(self.bound.store.root), self.emit) if self._asks() else None
+        )
+        self.driver = Driver(scheduler, deciding, self.emit, is_gone, recovery)
         if self._interrupts:
             self.driver.interrupt(self._interrupts)
         await self.driver.run(self._expanded())
@@ -123,13 +130,19 @@ class Apply:
         def origin_of(step: Step, take: TakeStep) -> Origin:
             return self._origin(step, take, take.forced or take.task in forced)
 
-        return Deciding(planner, self._ports(), run, origin_of, self._fetch, bound.inputs.stash)
+        takes = [take for step in self.plan.steps.values() for take in step.takes]
+        resumed = frozenset(take.doc.key for take in takes if take.doc and take.decision is Decision.RESUME)
+        return Deciding(planner, self._ports(), run, origin_of, self._fetch, bound.inputs.stash, resumed)
+
+    def _asks(self) -> bool:
+        """Whether this run speaks to the API: it has something to ask, or an earlier run left something there."""
+        return self.plan.needs_provider or (self.bound.choice.key is not None and bool(self.bound.ledger.open()))
 
     def _ports(self) -> Ports:
         bound, around = self.bound, self.bound.around
         env = {name: _env_value(bound, name) for name in self.graph.flow.env}
         store = bound.store
-        client = bound.client() if self.plan.needs_provider else _NoProvider()
+        client = bound.client() if self._asks() else _NoProvider()
         return Ports(
             bound.ledger,
             store.results,
@@ -151,7 +164,7 @@ class Apply:
             project=str(self.bound.project),
             flow=flow.name,
             profile=flow.profile,
-            manifest=manifest_name(self.bound, self.graph),
+            manifest=self.manifest,
             address=str(step.address.of_take(take.take)),
             tags=self.graph.instances[step.address].node.decl.tags,
             forced=forced,
@@ -215,8 +228,7 @@ class Apply:
 
     def _begin(self) -> RunRow:
         flow, bound = self.graph.flow, self.bound
-        manifest = manifest_name(bound, self.graph)
-        row = RunRow(self.run, bound.choice.name, flow.name, flow.profile, manifest, bound.around.clock.now())
+        row = RunRow(self.run, bound.choice.name, flow.name, flow.profile, self.manifest, bound.around.clock.now())
         bound.store.runs.begin(row)
         return row
 
@@ -250,23 +262,18 @@ class _NoProvider:
         raise RuntimeError(f"'{name}' was asked of a provider in a run that needs none")
 
 
-def manifest_name(bound: Bound, graph: Graph) -> str:
-    path = graph.flow.manifest.path.absolute()
-    return path.relative_to(bound.project).as_posix() if path.is_relative_to(bound.project) else str(path)
-
-
 def _env_value(bound: Bound, name: str) -> Secret:
     """The sandbox draws secrets masked, so it is not even told them."""
     return Secret(MASK if bound.choice.name == "sandbox" else bound.around.environ.get(name, ""))
 
 
-def _exits_of(summary: Summary, driver: Driver | None) -> list[Exit]:
+def _exits_of(summary: Summary, driver: Driver | None, signal: Exit) -> list[Exit]:
     """Every exit code that applies to what happened."""
     stopping = driver.scheduler.stopping if driver else None
     verdicts = {trouble.verdict for trouble in summary.troubles.values()}
     found = []
     if summary.interrupted:
-        found.append(Exit.INTERRUPTED)
+        found.append(signal)
     if Verdict.DOUBT.value in verdicts:
         found.append(Exit.UNKNOWN)
     if stopping == "surroundings" or Verdict.STOP.value in verdicts:

@@ -38,6 +38,7 @@ from flowrun.production.provider import no_key
 from flowrun.store.location import find_project
 
 Confirm = Callable[["Proposal"], bool]
+Interruptible = Callable[[Callable[[int], None]], None]  # is given the run's interrupt(exit code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,23 @@ class Proposal:
     @property
     def balance(self) -> int | None:
         return self.view.organization.balance if self.view else None
+
+    def daily_left(self) -> dict[str, int | None]:
+        """Generations that the day still has, for each model that may run; None: no limit."""
+        models = {
+            step.model for step in self.plan.steps.values() if step.cost.high or step.cost.unknown or step.submissions
+        }
+        return {model: self.view.daily_left(model) for model in sorted(models)} if self.view else {}
+
+    def document(self) -> dict[str, Any]:
+        """As `plan --json` prints it."""
+        from flowrun.plan.document import plan_document
+
+        made = plan_document(
+            self.plan, balance=self.balance, daily_left=self.daily_left(), seconds=self.seconds, cap=self.cap
+        )
+        document: dict[str, Any] = made.model_dump(mode="json")
+        return document
 
     @property
     def spends(self) -> bool:
@@ -81,6 +99,11 @@ class Production:
             demand=demand,
         )
         self._data: dict[Path, bytes] = {}
+
+    def manifest_name(self) -> str:
+        """The manifest's path below the project, as records name it."""
+        path = (self.around.cwd / self.path).absolute()
+        return path.relative_to(self.project).as_posix() if path.is_relative_to(self.project) else str(path)
 
     def read_data(self, path: Path) -> bytes:
         """A data file's bytes, read once. Raises OSError."""
@@ -137,7 +160,7 @@ class Production:
         *,
         confirm: Confirm = lambda proposal: True,
         emit: Callable[[ev.Event], None] = lambda event: None,
-        interruptible: Callable[[Callable[[], None]], None] = lambda interrupt: None,
+        interruptible: Interruptible = lambda interrupt: None,
     ) -> Applied:
         """Plan, ask `confirm`, run, export. `emit` hears every event; `interruptible` is given the run's interrupt.
 
@@ -150,7 +173,7 @@ class Production:
         *,
         confirm: Confirm = lambda proposal: True,
         emit: Callable[[ev.Event], None] = lambda event: None,
-        interruptible: Callable[[Callable[[], None]], None] = lambda interrupt: None,
+        interruptible: Interruptible = lambda interrupt: None,
     ) -> Applied:
         """`apply`, inside a running event loop."""
         with self.open() as at:
@@ -164,7 +187,7 @@ class Production:
         at: Bound,
         confirm: Confirm,
         emit: Callable[[ev.Event], None],
-        interruptible: Callable[[Callable[[], None]], None],
+        interruptible: Interruptible,
     ) -> Applied:
         at.ledger.heartbeat(at.owner)
         at.reap()
@@ -179,7 +202,7 @@ class Production:
             raise FlowrunError(
                 Exit.STOPPED, "not confirmed: nothing was submitted", "agree, or pass --yes or --max-credits N"
             )
-        run = Apply(at, graph, planner, plan, view, proposal.cap, self._run_id(), (emit,))
+        run = Apply(at, graph, planner, plan, view, proposal.cap, self._run_id(), self.manifest_name(), (emit,))
         interruptible(run.interrupt)
         return await run.carry_out()
 

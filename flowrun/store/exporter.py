@@ -101,6 +101,14 @@ class Exporter:
         self._folder, self._name, self._manifest = folder, name, manifest
         self._blobs, self._exports = blobs, exports
 
+    @property
+    def folder(self) -> Path:
+        return self._folder
+
+    def recorded(self) -> tuple[ExportedFile, ...]:
+        """What this manifest last left in the folder."""
+        return self._recorded()
+
     def check_owner(self) -> None:
         """Raises FolderOwnedError. A folder of which no recorded file is left belongs to nobody."""
         record = self._exports.get(self._name)

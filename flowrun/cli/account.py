@@ -1,0 +1,69 @@
+"""Commands about the account: `org`, `status`, and `forget` for what nobody knows the end of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from flowrun.cli.flags import FILE, options_of, output_of, provided, shown, valued
+
+
+@click.command()
+@provided
+@shown
+def org(**flags: Any) -> None:
+    """Tier limits, generations of the day and the balance."""
+    output = output_of(flags)
+    from flowrun.production.options import Surroundings
+    from flowrun.production.queries import organization
+    from flowrun.ui.runs_text import org_text
+
+    found, provider = organization(options_of(flags), Surroundings())
+    if output.json:
+        models = {
+            name: {"concurrent": limits.concurrent, "daily": limits.daily, "used_today": found.used_today.get(name, 0)}
+            for name, limits in found.models.items()
+        }
+        output.document({"provider": provider, "balance": found.balance, "models": models})
+    else:
+        output.data(org_text(found.models, found.used_today, found.balance, provider=provider))
+
+
+@click.command()
+@provided
+@shown
+def status(**flags: Any) -> None:
+    """What is in flight at the API, and which submissions nobody knows the end of."""
+    output = output_of(flags)
+    from dataclasses import asdict
+
+    from flowrun.production.options import Surroundings
+    from flowrun.production.queries import in_flight
+    from flowrun.ui.runs_text import status_text
+
+    tasks, uncertain = in_flight(options_of(flags), Surroundings())
+    if output.json:
+        output.document({"open": [asdict(row) for row in tasks], "uncertain": [asdict(row) for row in uncertain]})
+    else:
+        output.data(status_text(tasks, uncertain))
+
+
+@click.command()
+@FILE
+@click.argument("node")
+@valued
+@provided
+@shown
+def forget(file: Path, node: str, **flags: Any) -> None:
+    """Settle an uncertain submission of NODE: nothing came of it. The next apply sends it anew."""
+    output = output_of(flags)
+    from flowrun.production.options import Surroundings
+    from flowrun.production.production import Production
+    from flowrun.production.queries import forget_uncertain
+
+    count = forget_uncertain(Production(file, options_of(flags), Surroundings(), demand=False), node)
+    if output.json:
+        output.document({"exit": 0, "forgotten": count})
+    output.chat(f"{count} uncertain submission{'s' if count != 1 else ''} of {node} forgotten; apply sends it anew")

@@ -1,0 +1,140 @@
+"""`flowrun apply`. Owns the confirmation and the signals; everything else is the production's and ui's."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from flowrun.cli.flags import FILE, options_of, output_of, planned, shown
+from flowrun.cli.output import Output, can_ask
+
+if TYPE_CHECKING:
+    from flowrun.engine.events import Event
+    from flowrun.production.applying import Applied
+    from flowrun.production.production import Proposal
+
+
+@click.command()
+@FILE
+@planned
+@click.option("--yes", "-y", is_flag=True, help="Spend without asking.")
+@click.option("--fail-fast", is_flag=True, help="Start nothing new after the first failure.")
+@click.option(
+    "--on-quota", type=click.Choice(["wait", "stop"]), help="When a model's day is used up. [wait on a terminal]"
+)
+@click.option("--overwrite", is_flag=True, help="Replace exported files that were changed by hand.")
+@click.option("--prune", is_flag=True, help="Remove exported files that nothing exports any more.")
+@click.option("--events", metavar="-|PATH", help="Every event as NDJSON, as it happens.")
+@shown
+def apply(file: Path, yes: bool, on_quota: str | None, events: str | None, **flags: Any) -> None:
+    """Plan, confirm where it matters, generate what is missing, export the outputs.
+
+    Interrupt once: nothing new starts, tasks in flight stay at the API and on record, and the next apply takes them up.
+    """
+    output = output_of(flags)
+    if output.json and events == "-":
+        raise click.UsageError("--json and '--events -' both want stdout; write the events to a file.")
+    wait = can_ask() if on_quota is None else on_quota == "wait"
+    options = options_of({**flags, "wait_for_quota": wait})
+    from flowrun.production.options import Surroundings
+    from flowrun.production.production import Production
+    from flowrun.ui.lines import Lines
+
+    started = time.monotonic()
+    production = Production(file, options, Surroundings())
+    lines = Lines(output.chat, output.colour, output.quiet)
+    asker = _Asker(file, output, yes)
+    with _event_sink(events) as sink:
+
+        def emit(event: Event) -> None:
+            lines.take_in(event)
+            if sink is not None:
+                _write_event(sink, event)
+
+        applied = production.apply(confirm=asker.confirm, emit=emit, interruptible=_interruptible(output))
+    _tell(file, applied, time.monotonic() - started, output)
+    raise SystemExit(int(applied.exit))
+
+
+class _Asker:
+    """One question, on a terminal, where real credits would be spent."""
+
+    def __init__(self, file: Path, output: Output, yes: bool) -> None:
+        self._file, self._output, self._yes = file, output, yes
+
+    def confirm(self, proposal: Proposal) -> bool:
+        from flowrun.cli.plan import plan_words
+
+        if proposal.banner:
+            self._output.chat(proposal.banner)
+        if proposal.plan.needs_provider or not proposal.plan.is_done:
+            self._output.chat(plan_words(proposal, self._file, self._output))
+        if not proposal.spends or self._yes:
+            return True
+        if can_ask():
+            return click.confirm("Spend these credits?", default=False, err=True)
+        if proposal.cap is not None:
+            return True
+        self._output.talk("there is no terminal to ask on: real credits need --yes or --max-credits N")
+        return False
+
+
+def _interruptible(output: Output) -> Callable[[Callable[[int], None]], None]:
+    """Hand Ctrl-C and SIGTERM to the run, where the platform lets the loop have them."""
+
+    def install(interrupt: Callable[[int], None]) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+                loop.add_signal_handler(number, _stop, interrupt, number, output)
+
+    return install
+
+
+def _stop(interrupt: Callable[[int], None], number: int, output: Output) -> None:
+    output.chat("stopping: nothing new starts; tasks in flight stay at the API and on record (again: stop now)")
+    interrupt(128 + number)
+
+
+@contextlib.contextmanager
+def _event_sink(where: str | None) -> Iterator[TextIO | None]:
+    if where is None:
+        yield None
+    elif where == "-":
+        yield sys.stdout
+    else:
+        with Path(where).open("w", encoding="utf-8") as sink:
+            yield sink
+
+
+def _write_event(sink: TextIO, event: Event) -> None:
+    from flowrun.engine.events import to_json
+
+    sink.write(json.dumps(to_json(event), ensure_ascii=False) + "\n")
+    sink.flush()
+
+
+def _tell(file: Path, applied: Applied, elapsed: float, output: Output) -> None:
+    from flowrun.ui.summary_text import summary_text
+
+    if output.json:
+        codes = [int(code) for code in applied.exits]
+        output.document({"run": applied.run, "exit": int(applied.exit), "exits": codes, **applied.summary.to_json()})
+    text = summary_text(
+        applied.summary,
+        file=str(file),
+        exit_code=int(applied.exit),
+        elapsed=elapsed,
+        colour=output.colour,
+        width=output.width,
+    )
+    (output.talk if applied.exit else output.chat)(text)

@@ -1,0 +1,114 @@
+"""From an error to what a person reads and the code the program ends with. Owns that nobody ever sees a traceback."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import traceback
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from flowrun.cli.output import Output
+
+_LOGS = Path(".flowrun") / "logs"
+
+
+def exit_code(error: BaseException) -> int:
+    """Tell the error on stderr (as JSON on stdout where that was asked for); the exit code for it."""
+    output = _output()
+    if isinstance(error, click.exceptions.Exit):
+        return error.exit_code
+    if isinstance(error, click.ClickException):
+        return _usage(error, output)
+    if isinstance(error, (click.Abort, KeyboardInterrupt)):
+        output.talk("\ninterrupted; nothing new was started")
+        return 130
+    return _ours(error, output)
+
+
+def _output() -> Output:
+    ctx = click.get_current_context(silent=True)
+    found = ctx.obj if ctx is not None else None
+    return found if isinstance(found, Output) else Output.last or Output()
+
+
+def _usage(error: click.ClickException, output: Output) -> int:
+    if output.json:
+        output.document({"exit": 2, "error": {"message": error.format_message(), "hint": None}})
+    error.show(file=sys.stderr)
+    return 2
+
+
+def _ours(error: BaseException, output: Output) -> int:
+    from flowrun.diagnostics.model import DiagnosticError
+    from flowrun.ledger.protocol import LedgerDamagedError
+    from flowrun.production.exits import Exit, FlowrunError
+    from flowrun.store.protocol import StoreDamagedError
+
+    if isinstance(error, DiagnosticError):
+        return tell_diagnostics(error.diagnostics, output)
+    if isinstance(error, FlowrunError):
+        return _tell(error.exit, error.message, error.hint, output)
+    if isinstance(error, LedgerDamagedError | StoreDamagedError):
+        return _tell(Exit.DAMAGED, str(error), "nothing was submitted; move the damaged file aside", output)
+    if isinstance(error, OSError):
+        where = f" ({error.filename})" if error.filename else ""
+        hint = "mend that and run it again; nothing that was generated is lost"
+        return _tell(Exit.SURROUNDINGS, f"{error.strerror or error}{where}", hint, output)
+    if isinstance(error, ExceptionGroup):
+        return _ours(error.exceptions[0], output)
+    return _bug(error, output)
+
+
+def _tell(code: int, message: str, hint: str | None, output: Output) -> int:
+    if output.json:
+        output.document({"exit": int(code), "error": {"message": message, "hint": hint}})
+    output.talk(f"flowrun: {message}")
+    if hint:
+        output.talk(f"  hint: {hint}")
+    return int(code)
+
+
+def tell_diagnostics(diagnostics: Iterable[Any], output: Output, *, code: int = 2) -> int:
+    """All mistakes of a pass, with their places; `code` where one of them is an error."""
+    from flowrun.diagnostics.render import to_json, to_text
+
+    found = tuple(diagnostics)
+    errors = sum(1 for each in found if each.is_error)
+    if output.json:
+        output.document({"exit": code if errors else 0, "diagnostics": to_json(found)})
+    if found:
+        output.talk(to_text(found, source, output.colour))
+    if errors:
+        output.talk(f"{errors} error{'s' if errors > 1 else ''}; nothing ran and nothing was spent")
+    return code if errors else 0
+
+
+def source(name: str) -> str | None:
+    try:
+        return Path(name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _bug(error: BaseException, output: Output) -> int:
+    from flowrun.secret import mask
+
+    report = mask("".join(traceback.format_exception(error)))
+    where = _LOGS / f"bug-{time.strftime('%Y%m%d-%H%M%S')}.txt"
+    try:
+        _LOGS.mkdir(parents=True, exist_ok=True)
+        where.write_text(report, encoding="utf-8")
+        kept = f"a report is in {where}"
+    except OSError:
+        kept = mask(f"{type(error).__name__}: {error}")
+    message = f"this is a bug in flowrun; {kept}"
+    return _tell(70, message, "what was submitted is on record: apply again to take it up", output)
+
+
+def as_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2, default=str)

@@ -1,0 +1,78 @@
+"""Flags that several commands share. Owns their spelling and help; what they mean is the production's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from flowrun.cli.output import Output
+
+if TYPE_CHECKING:
+    from flowrun.production.options import Options
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+FILE = click.argument("file", type=click.Path(path_type=Path))
+
+
+def _all(*decorators: Callable[[Any], Any]) -> Callable[[Command], Command]:
+    def apply(command: Command) -> Command:
+        for decorator in reversed(decorators):
+            command = decorator(command)
+        return command
+
+    return apply
+
+
+shown = _all(
+    click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout."),
+    click.option("--quiet", "-q", is_flag=True, help="Errors and results only."),
+    click.option("--no-color", is_flag=True, help="No colour, whatever the terminal can."),
+)
+
+valued = _all(
+    click.option("--var", "vars", multiple=True, metavar="K=V", help="Set a variable; repeatable."),
+    click.option("--vars-file", "vars_files", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
+                 help="Variables from a YAML or JSON file; repeatable, later ones win."),
+    click.option("--profile", metavar="NAME", help="Lay a profile of the manifest over vars and defaults."),
+)  # fmt: skip
+
+provided = _all(
+    click.option("--sandbox", is_flag=True, help="Use the local sandbox: free, real media, nothing sent to Runway."),
+    click.option("--scenario", type=click.Path(path_type=Path), metavar="FILE", help="Script the sandbox; implies it."),
+)
+
+selected = _all(
+    click.option("--select", "-s", multiple=True, metavar="NODES",
+                 help="Generate these only: shot, shot[intro], +cut, hero+, tag:x, model:y; ',' unites, '&' intersects."),
+    click.option("--exclude", multiple=True, metavar="NODES", help="All but these; as --select."),
+)  # fmt: skip
+
+planned = _all(
+    valued,
+    provided,
+    selected,
+    click.option("--force", multiple=True, metavar="NODE", help="Make one more result of this node and pick it."),
+    click.option("--resend", multiple=True, metavar="NODE",
+                 help="Send an uncertain submission again, at the risk of paying twice."),
+    click.option("--retry-rejected", is_flag=True, help="Send again what was refused for good."),
+    click.option("--refresh", is_flag=True, help="Fetch https inputs again."),
+    click.option("--allow-outside", is_flag=True, help="Allow local inputs from outside of the project."),
+    click.option("--max-credits", type=click.IntRange(min=0), metavar="N", help="The most this apply may commit."),
+    click.option("--allow-unknown-price", is_flag=True, help="Run nodes of unknown price under a cap."),
+    click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Export below this folder."),
+)  # fmt: skip
+
+
+def output_of(flags: dict[str, Any]) -> Output:
+    """Take the flags of `shown` out of all flags."""
+    return Output(flags.pop("as_json", False), flags.pop("quiet", False), flags.pop("no_color", False)).remember()
+
+
+def options_of(flags: dict[str, Any]) -> Options:
+    from flowrun.production.options import Options
+
+    known = set(Options.__dataclass_fields__)
+    return Options(**{name: value for name, value in flags.items() if name in known})

@@ -1,0 +1,74 @@
+"""Commands that look back: `outputs`, `runs`, `show`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from flowrun.cli.flags import FILE, options_of, output_of, provided, shown, valued
+
+
+@click.command()
+@FILE
+@valued
+@provided
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where the exports were put.")
+@shown
+def outputs(file: Path, **flags: Any) -> None:
+    """Print the exported files of a manifest as paths."""
+    output = output_of(flags)
+    from flowrun.production.options import Surroundings
+    from flowrun.production.production import Production
+    from flowrun.production.queries import exported
+
+    rows = exported(Production(file, options_of(flags), Surroundings(), demand=False))
+    if output.json:
+        output.document([{"output": row.output, "address": row.address, "path": str(row.path)} for row in rows])
+        return
+    for row in rows:
+        output.data(str(row.path))
+    if not rows:
+        output.chat(f"{file} has exported nothing yet; flowrun apply {file} does")
+
+
+@click.command()
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@provided
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
+@shown
+def runs(file: Path | None, limit: int, **flags: Any) -> None:
+    """List past runs, newest first."""
+    output = output_of(flags)
+    from dataclasses import asdict
+
+    from flowrun.production.options import Surroundings
+    from flowrun.production.queries import past_runs
+    from flowrun.ui.runs_text import runs_text
+
+    rows = past_runs(file, limit, options_of(flags), Surroundings())
+    if output.json:
+        output.document([asdict(row) for row in rows])
+    else:
+        output.data(runs_text(rows))
+
+
+@click.command()
+@click.argument("what", type=click.Path(path_type=Path))
+@click.argument("node", required=False)
+@valued
+@provided
+@shown
+def show(what: Path, node: str | None, **flags: Any) -> None:
+    """Show one run (by id), one media file (by its digest), or with FILE NODE the last result of a node, with its recipe."""
+    output = output_of(flags)
+    from flowrun.production.options import Surroundings
+    from flowrun.production.queries import show_anything
+    from flowrun.ui.runs_text import shown_text
+
+    found = show_anything(what, node, options_of(flags), Surroundings())
+    if output.json:
+        output.document(found.to_json())
+    else:
+        output.data(shown_text(found.title, found.to_json()))

@@ -1,0 +1,69 @@
+"""Tasks that earlier runs left at the API: looked at in every run, collected when they are done, whatever became of their
+manifest. Owns that walk; a task that this run's own plan takes up is the scheduler's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+from flowrun.action import ActionDoc
+from flowrun.engine import events as ev
+from flowrun.engine.attempt import TakenUp, admit, carry_out
+from flowrun.engine.failure import AttemptError
+from flowrun.engine.follow import poll_to_end
+from flowrun.engine.ports import Attempt, Ports, Run
+from flowrun.ids import ActionKey
+from flowrun.ledger.protocol import TaskRow
+from flowrun.runway.errors import KeyRefusedError
+
+
+@dataclass(slots=True)
+class Recovery:
+    """`store`: the folder whose tasks we collect; those of other stores are only followed to their end, which frees their
+    slots."""
+
+    ports: Ports
+    run: Run
+    store: str
+    emit: Callable[[ev.Event], None]
+    _looks: list[asyncio.Event] = field(default_factory=list)
+
+    def walks(self, planned: Collection[ActionKey]) -> list[tuple[str, Coroutine[Any, Any, None]]]:
+        """One coroutine for each open task that is not planned, with a name."""
+        rows = [(row, doc) for row, doc in self.ports.ledger.open() if row.key not in planned]
+        return [(f"recover {row.task}", self._recover(row, doc)) for row, doc in rows]
+
+    async def looked(self) -> None:
+        """Until every task has been looked at once, and what had ended by then is collected."""
+        for look in self._looks:
+            await look.wait()
+
+    async def _recover(self, row: TaskRow, doc: ActionDoc) -> None:
+        look = asyncio.Event()
+        self._looks.append(look)
+
+        def report(event: ev.Event) -> None:
+            if isinstance(event, ev.Progressed):  # it goes on at the API: nobody has to wait for it
+                look.set()
+
+        attempt = Attempt(doc, row.origin, row.origin.address, self.ports, self.run, report)
+        try:
+            await self._follow(attempt, row)
+        except (AttemptError, KeyRefusedError) as error:
+            self._tell(attempt, row, "failed", str(error))
+        finally:
+            look.set()
+
+    async def _follow(self, attempt: Attempt, row: TaskRow) -> None:
+        if row.origin.store != self.store:
+            await poll_to_end(attempt, row.task, True)
+            return
+        admission = admit(attempt)
+        if isinstance(admission, TakenUp):
+            carried = await carry_out(attempt, admission)
+            self._tell(attempt, row, "collected", carried.result.id)
+
+    def _tell(self, attempt: Attempt, row: TaskRow, status: str, detail: str) -> None:
+        self.emit(ev.Recovered(attempt.now(), row.origin.address, row.task, status, detail))

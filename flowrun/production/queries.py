@@ -1,0 +1,149 @@
+"""What commands ask of a project without running anything: exports, past runs, the account, unsettled submissions."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from flowrun import digest
+from flowrun.graph.address import parse
+from flowrun.ledger.protocol import Forgotten, IntentRow, TaskRow
+from flowrun.production.binding import Bound, bound
+from flowrun.production.exits import Exit, FlowrunError
+from flowrun.production.exporting import make_exporter
+from flowrun.production.options import Options, Surroundings
+from flowrun.production.organization import read_organization
+from flowrun.production.production import Production
+from flowrun.runway.values import Organization
+from flowrun.store.location import find_project
+from flowrun.store.protocol import AmbiguousRunError, Result, RunRow
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedRow:
+    output: str
+    address: str
+    path: Path
+
+
+def exported(production: Production) -> list[ExportedRow]:
+    """The files a manifest has exported, as they were last written."""
+    flow = production.flow
+    with production.open() as at:
+        exporter = make_exporter(at, flow.manifest.path, flow.name, flow.profile)
+        return [ExportedRow(each.output, each.address, exporter.folder / each.path) for each in exporter.recorded()]
+
+
+def past_runs(file: Path | None, limit: int, options: Options, around: Surroundings) -> tuple[RunRow, ...]:
+    """Newest first; of one manifest, or of the project around the working folder."""
+    project = find_project(around.cwd / (file or "manifest"))
+    manifest = None
+    if file is not None:
+        path = (around.cwd / file).absolute()
+        manifest = path.relative_to(project).as_posix() if path.is_relative_to(project) else str(path)
+    with bound(project, options, around) as at:
+        return at.store.runs.list(manifest, limit)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    title: str
+    fields: dict[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        return self.fields
+
+
+def show_anything(what: Path, node: str | None, options: Options, around: Surroundings) -> Shown:
+    """A run by id, a media file by its digest, or the last result of a node. Raises FlowrunError."""
+    if node is not None:
+        return _show_node(Production(what, options, around, demand=False), node)
+    if (around.cwd / what).is_file():
+        return _show_file(what, options, around)
+    return _show_run(str(what), options, around)
+
+
+def _show_node(production: Production, node: str) -> Shown:
+    flow = production.flow
+    with production.open() as at:
+        result = at.store.results.last_at(at.choice.name, flow.name, flow.profile, node.partition("#")[0])
+    if result is None:
+        hint = f"flowrun plan {production.path} says what would make one"
+        raise FlowrunError(Exit.WRONG, f"'{node}' has no result yet", hint)
+    return Shown(f"{node}: result {result.id}", _result_json(result))
+
+
+def _show_file(path: Path, options: Options, around: Surroundings) -> Shown:
+    with (around.cwd / path).open("rb") as stream:
+        named = digest.of_stream(stream)
+    with bound(find_project(around.cwd / path), options, around) as at:
+        found = at.store.results.by_blob(named.sha256)
+    if not found:
+        raise FlowrunError(Exit.WRONG, f"no result in this store has the bytes of {path}", "is it another project's?")
+    return Shown(f"{path}: made by task {found[0].task}", _result_json(found[0]))
+
+
+def _show_run(run: str, options: Options, around: Surroundings) -> Shown:
+    with bound(find_project(around.cwd / "manifest"), options, around) as at:
+        try:
+            found = at.store.runs.get(run)
+        except AmbiguousRunError as error:
+            raise FlowrunError(Exit.WRONG, f"several runs begin with '{run}'", ", ".join(error.candidates)) from None
+    if found is None:
+        raise FlowrunError(Exit.WRONG, f"there is no run '{run}'", "flowrun runs lists them")
+    row, steps = found
+    return Shown(f"run {row.id}", {**asdict(row), "steps": [asdict(step) for step in steps]})
+
+
+def _result_json(result: Result) -> dict[str, Any]:
+    files = [
+        {"sha256": each.digest.sha256, "size": each.digest.size, **each.facts.to_json()} for each in result.outputs
+    ]
+    plain = {name: getattr(result, name) for name in result.__dataclass_fields__ if name != "outputs"}
+    return {**plain, "outputs": files}
+
+
+def organization(options: Options, around: Surroundings) -> tuple[Organization, str]:
+    """Ask the API. Raises FlowrunError."""
+
+    async def ask(at: Bound) -> Organization:
+        try:
+            return (await read_organization(at, {})).organization
+        finally:
+            await at.close_client()
+
+    with bound(find_project(around.cwd / "manifest"), options, around) as at:
+        return asyncio.run(ask(at)), at.choice.name
+
+
+def in_flight(options: Options, around: Surroundings) -> tuple[tuple[TaskRow, ...], tuple[IntentRow, ...]]:
+    """Unsettled tasks and uncertain intents of the account."""
+    with bound(find_project(around.cwd / "manifest"), options, around) as at:
+        at.reap()
+        return tuple(row for row, _ in at.ledger.open()), at.ledger.uncertain()
+
+
+def forget_uncertain(production: Production, node: str) -> int:
+    """Settle every uncertain intent of a node (an instance, or one take): nothing came of it. Raises FlowrunError."""
+    try:
+        wanted = parse(node)
+    except ValueError as error:
+        raise FlowrunError(Exit.WRONG, str(error)) from None
+    with production.open() as at:
+        at.reap()
+        manifest = production.manifest_name()
+        rows = [row for row in at.ledger.uncertain() if row.origin.manifest == manifest and _is(row, wanted)]
+        for row in rows:
+            at.ledger.decide(row.intent, Forgotten())
+    if not rows:
+        raise FlowrunError(Exit.WRONG, f"'{node}' has no uncertain submission", "flowrun status lists them")
+    return len(rows)
+
+
+def _is(row: IntentRow, wanted: Any) -> bool:
+    address = parse(row.origin.address)
+    if wanted.take is not None:
+        return bool(address == wanted)
+    return address.without_take() == wanted or (wanted.key is None and address.node_id == wanted.node_id)
