@@ -9,19 +9,21 @@ somebody made meanwhile is used. Owns that order; sending is `submit`'s, waiting
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NoReturn
 
 from flowrun.engine.collect import collect
-from flowrun.engine.failure import AttemptError
+from flowrun.engine.failure import AttemptError, Failure, Verdict
 from flowrun.engine.follow import poll_to_end
 from flowrun.engine.ports import Attempt
 from flowrun.engine.submit import submit
-from flowrun.engine.verdicts import judged, of_doubt
+from flowrun.engine.verdicts import disk_errors, judged, of_doubt
 from flowrun.ids import OwnerId, TaskId
 from flowrun.ledger.protocol import Claim, Granted, IntentRow, Join, Mine, OpenTask, Over, Succeeded, Wait
 from flowrun.runway.values import TaskStatus
 from flowrun.store.protocol import Result
 
 JOIN_CHECK = 2.0  # seconds between two looks at what the owner we joined is doing
+OWNER_GONE = "owner-gone"  # the code of the failure that says: ask again, as if for the first time
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,50 +96,70 @@ def _admit_mine(attempt: Attempt, mine: Mine) -> Admission:
 
 
 async def carry_out(attempt: Attempt, admission: Go | TakenUp | Joined) -> Carried:
-    """From an admission to a committed result. Raises AttemptError, with the ledger told already."""
-    if isinstance(admission, Joined):
-        return await _join(attempt, admission)
-    if isinstance(admission, TakenUp):
-        return await _finish(attempt, admission.task.task, admission.task.submitted_at, True)
-    task = await submit(attempt, admission.claim)
-    return await _finish(attempt, task, attempt.now(), False)
+    """From an admission to a committed result. Raises AttemptError, with the ledger told already where its disk took it."""
+    with disk_errors(None):
+        if isinstance(admission, Joined):
+            return await _join(attempt, admission)
+        if isinstance(admission, TakenUp):
+            return await _finish(attempt, admission.task.task, admission.task.submitted_at, True)
+        task = await submit(attempt, admission.claim)
+        return await _finish(attempt, task, attempt.now(), False)
 
 
 async def _finish(attempt: Attempt, task: TaskId, submitted_at: float, resumed: bool) -> Carried:
-    seen = await poll_to_end(attempt, task, resumed)
-    if seen.status is not TaskStatus.SUCCEEDED:
-        failure, failed, credits = judged(seen)
-        attempt.ports.ledger.settle(task, failed, credits)
-        raise AttemptError(failure)
-    result = await collect(attempt, seen, submitted_at)
-    attempt.ports.ledger.settle(task, Succeeded(), seen.charged)
+    with disk_errors(task):
+        seen = await poll_to_end(attempt, task, resumed)
+        if seen.status is not TaskStatus.SUCCEEDED:
+            failure, failed, credits = judged(seen)
+            attempt.ports.ledger.settle(task, failed, credits)
+            raise AttemptError(failure)
+        result = await collect(attempt, seen, submitted_at)
+        attempt.ports.ledger.settle(task, Succeeded(), seen.charged)
     return Carried(result, made=True)
 
 
 async def _join(attempt: Attempt, joined: Joined) -> Carried:
     """Follow the owner's task into our own store, and leave settling to the owner: its store may not have the result yet.
-    Where the owner goes without a task, start over."""
+    Where the owner goes without a task, nothing is sent from here: that takes an admission of its own."""
     while joined.task is None:
         await attempt.ports.clock.sleep(JOIN_CHECK)
         admission = admit(attempt)
-        if isinstance(admission, Go | TakenUp):
-            return await carry_out(attempt, admission)
-        _stop_at(admission)
         if isinstance(admission, FoundResult):
             return Carried(admission.result, made=False)
-        joined = admission if isinstance(admission, Joined) else joined
+        if isinstance(admission, TakenUp):
+            return await _finish(attempt, admission.task.task, admission.task.submitted_at, True)
+        if not isinstance(admission, Joined):
+            _start_over(attempt, admission)
+        else:
+            joined = admission
     seen = await poll_to_end(attempt, joined.task.task, True)
     if seen.status is not TaskStatus.SUCCEEDED:
         raise AttemptError(judged(seen)[0])
     return Carried(await collect(attempt, seen, joined.task.submitted_at), made=False)
 
 
+def _start_over(attempt: Attempt, admission: Go | InDoubt | Wait | Over) -> NoReturn:
+    """Raises AttemptError. A slot is not held by whoever does not send at once."""
+    if isinstance(admission, InDoubt):
+        raise AttemptError(of_doubt(admission.intent))
+    if isinstance(admission, Go):
+        attempt.ports.ledger.release(admission.claim)
+    message = "The process that had it went without a task; nothing was sent."
+    raise AttemptError(Failure(Verdict.RESEND, OWNER_GONE, message, charged=0))
+
+
 async def execute(attempt: Attempt) -> Carried:
-    """The whole of it, without a scheduler: waits for its turn, then carries out. Raises AttemptError, OverCapError."""
+    """The whole of it, without a scheduler: waits for its turn, then carries out. Raises AttemptError, OverCapError, and
+    OSError where the ledger cannot even be asked."""
     while True:
         admission = admit(attempt)
         if isinstance(admission, Go | TakenUp | Joined):
-            return await carry_out(attempt, admission)
+            try:
+                return await carry_out(attempt, admission)
+            except AttemptError as error:
+                if error.failure.code != OWNER_GONE:
+                    raise
+                continue
         _stop_at(admission)
         if isinstance(admission, FoundResult):
             return Carried(admission.result, made=False)

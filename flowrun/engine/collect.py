@@ -16,7 +16,7 @@ from flowrun.media.facts import MediaFacts
 from flowrun.media.probe import NotMediaError
 from flowrun.runway.errors import RunwayError, TransientError, UrlExpiredError
 from flowrun.runway.media_in import OUTPUT_URL_LIFE, FreshUrl
-from flowrun.runway.pace import poll_backoff
+from flowrun.runway.pace import poll_backoff, poll_delay
 from flowrun.runway.values import OutputUrl, Task
 from flowrun.store.protocol import BlobWriter, Result, StoredFile
 
@@ -72,7 +72,10 @@ async def _fetch(attempt: Attempt, seen: Task, number: int) -> StoredFile:
             return await _download(attempt.doc, outputs[number], ports)
         except UrlExpiredError as error:
             failures = _count(failures, error, seen)
+            await ports.clock.sleep(poll_delay(ports.rng, ports.poll_seconds()))
             outputs = (await ask(attempt, seen.id)).outputs
+            if number >= len(outputs):
+                raise AttemptError(_no_output(seen)) from error
         except (TransientError, NotMediaError) as error:
             failures = _count(failures, error, seen)
             await ports.clock.sleep(poll_backoff(failures, ports.rng))

@@ -8,8 +8,11 @@ can be answered at once is; every other one becomes a task in the group that pos
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from itertools import count
 from typing import Any
 
 from flowrun.engine import commands as cmd
@@ -47,6 +50,8 @@ class Driver:
     _makers: dict[ActionKey, asyncio.Future[Result]] = field(default_factory=dict)
     _tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _polling: set[str] = field(default_factory=set)
+    _wakes: count[int] = field(default_factory=count)
+    _answers: deque[ev.Event] = field(default_factory=deque)  # what was answered at once comes before what happened
     _stopping: bool = False
     _uploads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(UPLOADS_AT_ONCE))
     _group: asyncio.TaskGroup | None = None
@@ -72,7 +77,7 @@ class Driver:
 
     async def _loop(self) -> None:
         while True:
-            event = await self._events.get()
+            event = self._answers.popleft() if self._answers else await self._events.get()
             self.emit(event)
             for command in self.scheduler.handle(event, self._now()):
                 if isinstance(command, cmd.Finish):
@@ -88,14 +93,14 @@ class Driver:
             case cmd.Prepare(unit):
                 self._spawn(f"prepare {unit}", self._prepare(unit))
             case cmd.Admit(unit):
-                self._post(self._admit(unit))
+                self._answers.append(self._admit(unit))
             case cmd.CarryOut(unit):
                 self._spawn(unit, self._carry_out(unit))
             case cmd.Settle():
                 self.deciding.settle(command)
                 self.emit(ev.Settled(self._now(), command.address, NodeState(command.state), command.take))
             case cmd.WakeAt():
-                self._spawn(f"wake {command}", self._wake(command))
+                self._spawn(f"wake {next(self._wakes)}", self._wake(command))
             case cmd.Stop(now):
                 self._stop(now)
             case cmd.Finish():
@@ -150,12 +155,7 @@ class Driver:
 
     async def _carry_out(self, unit: str) -> None:
         admission = self._admitted.pop(unit, None)
-        try:
-            answer = await (self._follow(unit) if admission is None else self._make(unit, admission))
-        except asyncio.CancelledError:
-            self._post(ev.Left(self._now(), unit, None))
-            raise
-        self._post(answer)
+        self._post(await (self._follow(unit) if admission is None else self._make(unit, admission)))
 
     async def _make(self, unit: str, admission: Go | TakenUp | Joined) -> ev.Event:
         attempt = self._attempt(unit)
@@ -202,7 +202,9 @@ class Driver:
         return self._failed(unit, self.deciding.lost_twin())
 
     async def _wake(self, command: cmd.WakeAt) -> None:
-        await self._clock.sleep(command.at - self._now())
+        """Not before its time, though the clock that sleeps and the clock that tells the time may differ a little."""
+        while (left := command.at - self._now()) > 0:
+            await self._clock.sleep(left)
         self._post(ev.Woke(self._now(), command.unit, command.model))
 
     # -- stopping
@@ -225,8 +227,9 @@ class Driver:
         ports = self.deciding.ports
         while True:
             await self._clock.sleep(HEARTBEAT)
-            ports.ledger.heartbeat(self.deciding.run.owner)
-            ports.ledger.reap(self.deciding.reap_after, self.gone)
+            with suppress(OSError):  # a full disk for a moment must not end requests that are on their way
+                ports.ledger.heartbeat(self.deciding.run.owner)
+                ports.ledger.reap(self.deciding.reap_after, self.gone)
 
     def _attempt(self, unit: str) -> Attempt:
         doc, origin = self.deciding.units[unit]
@@ -255,8 +258,11 @@ class Driver:
         task.add_done_callback(lambda done: self._forget(name, done))
 
     def _forget(self, name: str, task: asyncio.Task[None]) -> None:
+        """A unit that was cancelled is left, even where its task had not begun to run."""
         if self._tasks.get(name) is task:
             del self._tasks[name]
+        if task.cancelled() and name in self.scheduler.units:
+            self._post(ev.Left(self._now(), name, None))
 
     @property
     def _clock(self) -> Any:

@@ -76,6 +76,7 @@ class Scheduler:
             ev.Granted: self._granted,
             ev.Queued: self._held_up,
             ev.OverCap: self._over_cap,
+            ev.Submitted: self._submitted,
             ev.Ended: self._ended,
             ev.Stored: self._stored,
             ev.Found: self._found,
@@ -190,6 +191,13 @@ class Scheduler:
         return unit
 
     # -- what became of it
+
+    def _submitted(self, event: ev.Submitted, now: float) -> Iterator[Command]:
+        """The API's own estimate may be lower than what was reserved."""
+        unit = self.units[event.unit]
+        self._unpark_after(unit, event.credits)
+        unit.credits = event.credits
+        yield from ()
 
     def _ended(self, event: ev.Ended, now: float) -> Iterator[Command]:
         unit = self.units[event.unit]

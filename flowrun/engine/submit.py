@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from flowrun.canonical import sha256 as canonical_sha256
@@ -12,10 +13,10 @@ from flowrun.engine import events as ev
 from flowrun.engine.body import build_body
 from flowrun.engine.failure import AttemptError, Failure, Verdict
 from flowrun.engine.ports import SEND_WITHIN, Attempt, Ports
-from flowrun.engine.verdicts import of_disk, of_lost_answer, of_refusal
+from flowrun.engine.verdicts import of_disk, of_key, of_lost_answer, of_refusal, of_unrecorded
 from flowrun.ids import TaskId
 from flowrun.ledger.protocol import BusyActionError, Claim, Intent, StaleClaimError
-from flowrun.runway.errors import AnswerLostError, NotAcceptedError
+from flowrun.runway.errors import AnswerLostError, KeyRefusedError, NotAcceptedError
 
 
 async def submit(attempt: Attempt, claim: Claim) -> TaskId:
@@ -26,9 +27,10 @@ async def submit(attempt: Attempt, claim: Claim) -> TaskId:
         intent = ports.ledger.intend(claim, canonical_sha256(attempt.doc.request), {})
     except (StaleClaimError, BusyActionError) as error:
         raise AttemptError(_lost_claim(error)) from None
-    except OSError as error:
-        ports.ledger.release(claim)
-        raise AttemptError(of_disk(error, None)) from error
+    except (OSError, KeyRefusedError) as error:
+        with suppress(OSError):
+            ports.ledger.release(claim)
+        raise AttemptError(of_disk(error, None) if isinstance(error, OSError) else of_key(error)) from error
     except BaseException:
         ports.ledger.release(claim)
         raise
@@ -63,11 +65,18 @@ async def _send(attempt: Attempt, intent: Intent, body: Mapping[str, Any]) -> Ta
     except (asyncio.CancelledError, Exception) as error:
         _give_up(intent, type(error).__name__, ports)
         raise
-    ports.ledger.submitted(intent, accepted.task, accepted.estimated_credits)
-    attempt.report(ev.Submitted(attempt.now(), attempt.unit, accepted.task, attempt.doc.credits))
+    estimate = accepted.estimated_credits
+    try:
+        ports.ledger.submitted(intent, accepted.task, estimate)
+    except OSError as error:
+        raise AttemptError(of_unrecorded(accepted.task, error)) from error
+    credits = attempt.doc.credits if estimate is None else estimate
+    attempt.report(ev.Submitted(attempt.now(), attempt.unit, accepted.task, credits))
     return accepted.task
 
 
 def _give_up(intent: Intent, why: str, ports: Ports) -> None:
-    ports.ledger.lost(intent, {"error": why, "at": ports.clock.now()})
-    ports.ledger.release(intent.claim)
+    """Where even that cannot be written, the intent stays open, and is uncertain once its owner is gone."""
+    with suppress(OSError):
+        ports.ledger.lost(intent, {"error": why, "at": ports.clock.now()})
+        ports.ledger.release(intent.claim)

@@ -60,12 +60,13 @@ class Summary:
                 self.submitted += 1
                 self._book(unit, credits)
             case ev.Stored(unit=unit, credits=credits):
-                self._book(unit, credits)
+                if unit in self._spent:  # else another run submitted it, and counted it
+                    self._book(unit, credits)
             case ev.AttemptFailed():
                 self._failed(event)
             case ev.OverCap(unit=unit, cap=cap):
                 self.over[unit] = cap
-            case ev.Queued(unit=unit, limit=limit):
+            case ev.Queued(unit=unit, limit="daily" as limit):
                 self.waiting[unit] = limit
             case ev.Granted(unit=unit) | ev.Found(unit=unit):
                 self.over.pop(unit, None)
@@ -101,8 +102,10 @@ class Summary:
         address = event.unit.rpartition("#")[0]
         if event.charged is not None and event.unit in self._spent:
             self._book(event.unit, event.charged)
-        if event.charged is not None and event.verdict in _RETRIED:
+        if event.verdict in _RETRIED:
             self._spent.pop(event.unit, None)  # the next attempt is counted beside it
+        self.over.pop(event.unit, None)
+        self.waiting.pop(event.unit, None)
         if event.verdict == Verdict.PAUSE_MODEL.value:
             self.waiting[event.unit] = "daily"
         self.troubles[address] = Trouble(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from flowrun.action import ActionDoc
-from flowrun.engine.failure import Failure, Verdict
+from flowrun.engine.failure import AttemptError, Failure, Verdict
 from flowrun.ledger.protocol import Failed, IntentRow
 from flowrun.runway.errors import AnswerLostError, KeyRefusedError, NotAcceptedError, SubmitFailure
 from flowrun.runway.pace import overload_backoff, quota_pause
@@ -108,6 +110,22 @@ def of_timeout(task: str, seconds: float) -> Failure:
 def of_key(error: KeyRefusedError) -> Failure:
     rule = SUBMISSIONS[SubmitFailure.KEY_REFUSED]
     return Failure(Verdict.STOP, "key-refused", f"{rule.what} ({error})", rule.change, charged=0)
+
+
+def of_unrecorded(task: str, error: OSError) -> Failure:
+    """Accepted, but the ledger could not take the task's id down: the one place where it is written is this message."""
+    message = f"The API accepted the request as task {task}, but recording that failed: {error.strerror or error}."
+    hint = f"Mend that, then say which task answers this request: flowrun adopt FILE NODE --task {task}"
+    return Failure(Verdict.STOP, "not-recorded", message, hint, task)
+
+
+@contextmanager
+def disk_errors(task: str | None) -> Iterator[None]:
+    """Raises AttemptError for an OSError in the block."""
+    try:
+        yield
+    except OSError as error:
+        raise AttemptError(of_disk(error, task)) from error
 
 
 def of_disk(error: OSError, task: str | None) -> Failure:

@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass, replace
 
-_SEGMENT = re.compile(r"(?P<id>[A-Za-z_][A-Za-z0-9_]*)(?:\[(?P<key>[^\[\]#,&/\\]{1,80})\])?")
+_SEGMENT = re.compile(r"""(?P<id>[A-Za-z_][A-Za-z0-9_]*)(?:\[(?P<key>[^'"\[\]#,&/\\\x00-\x1f\x7f-\x9f]{1,80})\])?""")
+_TAKE = re.compile(r"[1-9][0-9]{0,5}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +56,21 @@ def address(node_id: str, key: str | None = None) -> Address:
 
 
 def parse(text: str) -> Address:
-    """Raises ValueError, saying what an address looks like."""
-    body, mark, take = text.partition("#")
-    if mark and not (take.isascii() and take.isdigit() and int(take) >= 1):
+    """An address as a person types it: in any Unicode form. Raises ValueError, saying what an address looks like."""
+    body, mark, take = unicodedata.normalize("NFC", text).partition("#")
+    if mark and not _TAKE.fullmatch(take):
         raise ValueError(f"'{take}' is no take: write a number from 1, as in {body or 'node'}#2")
     segments = []
     position = 0
     while True:
         match = _SEGMENT.match(body, position)
         if not match:
-            raise ValueError(f"'{text}' is no address: write node, node[key] or node[key]#take")
+            break
         segments.append(Segment(match["id"], match["key"]))
         position = match.end()
         if position == len(body):
             return Address(tuple(segments), int(take) if mark else None)
         if body[position] != ".":
-            raise ValueError(f"'{text}' is no address: write node, node[key] or node[key]#take")
+            break
         position += 1
+    raise ValueError(f"'{text}' is no address: write node, node[key] or node[key]#take")

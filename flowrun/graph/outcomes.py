@@ -14,6 +14,18 @@ from flowrun.store.protocol import StoredFile
 from flowrun.template import Unresolved
 
 FACTS = ("width", "height", "duration", "media_type", "sha256")
+_EVERY = ("media_type", "sha256")
+_FACTS_OF = {
+    MediaKind.IMAGE: ("width", "height", *_EVERY),
+    MediaKind.VIDEO: FACTS,
+    MediaKind.AUDIO: ("duration", *_EVERY),
+}
+
+
+def facts_of(kind: MediaKind | None) -> tuple[str, ...]:
+    """The facts that media of a kind have: an image has no duration."""
+    return FACTS if kind is None else _FACTS_OF[kind]
+
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +38,13 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """Will exist; not known yet."""
+    """Will exist; not known yet. `may_skip`: or will be skipped, which only the run will tell.
+
+    `presumed`: taken to be made all the same, so that what refers to it can be judged before anything ran.
+    """
+
+    may_skip: bool = False
+    presumed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +81,6 @@ class Outcomes:
 def _fact(facts: MediaFacts, sha256: str, key: str | int) -> object:
     if key == "sha256":
         return sha256
-    if key not in FACTS:
-        raise KeyError(key)
     value = getattr(facts, str(key))
     if value is None:
         raise KeyError(key)
@@ -85,14 +101,14 @@ class Artifact:
         return f"an artifact ({self.kind.value})" if self.kind else "an artifact"
 
     def template_get(self, key: str | int) -> object:
-        if key in FACTS and self.file is None:
-            raise Unresolved(self.address)
-        if self.file is None:
+        if key not in facts_of(self.kind):
             raise KeyError(key)
+        if self.file is None:
+            raise Unresolved(self.address)
         return _fact(self.file.facts, self.file.digest.sha256, key)
 
     def template_keys(self) -> Iterable[str]:
-        return FACTS
+        return facts_of(self.kind)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,13 @@
 """Values that may hold templates, compiled once: literals, expressions, lists, mappings, each with its span.
 
-Owns the compiled form and the texts that remember where they came from; evaluating them is `materialize`'s.
+Owns the compiled form and the texts that remember where they came from; evaluating them is `request`'s.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from collections.abc import Mapping as AnyMapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -14,6 +16,9 @@ from flowrun.diagnostics.model import Diagnostic
 from flowrun.diagnostics.span import Span
 from flowrun.template import Reference, Template, TemplateError, parse
 from flowrun.yaml_tree.tree import Mapping, Scalar, Sequence, Tree
+
+
+_MARKS = re.compile(r"^\s*\{\{[-+]?\s*|\s*[-+]?\}\}\s*$")
 
 
 class SourcedText(str):
@@ -49,6 +54,20 @@ class Expression:
     @property
     def span(self) -> Span:
         return self.scalar.span
+
+    @property
+    def sole(self) -> Reference | None:
+        """The reference that is the whole of a lone expression, if one is."""
+        references = self.template.references
+        if not self.template.is_lone or not references:
+            return None
+        first, bare = references[0], _MARKS.sub("", self.template.text)
+        return first if self.template.text[first.offset : first.offset + first.length] == bare else None
+
+    @property
+    def value_span(self) -> Span:
+        """The smallest thing that gives the value: the sole reference, else the whole text."""
+        return self.span if self.sole is None else self.locate(self.sole)
 
     def locate(self, reference: Reference) -> Span:
         return self.scalar.locate(reference.offset, reference.length)
@@ -122,13 +141,13 @@ def expressions(value: Value) -> Iterator[Expression]:
 
 
 def sourced(value: Any, base: Path, span: Span | None = None, *, cell: bool = False) -> Any:
-    """The same plain value, its texts remembering where they came from."""
-    if isinstance(value, str):
+    """A copy of the value in containers of its own; texts that do not know yet where they came from learn it."""
+    if type(value) is str:
         return SourcedText.of(value, base, span, cell=cell)
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [sourced(item, base, span, cell=cell) for item in value]
-    if isinstance(value, dict):
-        return {key: sourced(item, base, span, cell=cell) for key, item in value.items()}
+    if isinstance(value, AnyMapping):
+        return {str(key): sourced(item, base, span, cell=cell) for key, item in value.items()}
     return value
 
 

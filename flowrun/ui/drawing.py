@@ -72,7 +72,7 @@ def _dot(graph: Graph) -> str:
     lines = [f"digraph {quoted(graph.flow.name)} {{", "  rankdir=LR;", "  node [shape=box];"]
     for instance in _in_order(graph):
         model = f"{instance.node.operation.name}/{instance.model}"
-        lines.append(f"  {quoted(instance.address)} [label={quoted(f'{instance.address}')[:-1]}\\n{model}\"];")
+        lines.append(f'  {quoted(instance.address)} [label={quoted(f"{instance.address}")[:-1]}\\n{model}"];')
     lines += [f"  {quoted(a)} -> {quoted(b)}{' [style=dashed]' if thin else ''};" for a, b, thin in _links(graph)]
     return "\n".join([*lines, "}"])
 

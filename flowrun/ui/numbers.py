@@ -19,6 +19,10 @@ def plural(count: int, one: str, many: str | None = None) -> str:
     return f"{number(count)} {one if count == 1 else many or one + 's'}"
 
 
+def are(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
 def span(low: int, high: int) -> str:
     """``25`` or ``25–80``."""
     return number(low) if low == high else f"{number(low)}–{number(high)}"

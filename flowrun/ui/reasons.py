@@ -70,7 +70,9 @@ def take_words(takes: tuple[TakeStep, ...]) -> str:
 
 def _same_takes(decision: Decision, takes: list[TakeStep]) -> str:
     numbers = [str(take.take) for take in takes]
-    names = numbers[0] if len(numbers) == 1 else f"{numbers[0]}–{numbers[-1]}" if len(numbers) > 2 else ", ".join(numbers)
+    names = (
+        numbers[0] if len(numbers) == 1 else f"{numbers[0]}–{numbers[-1]}" if len(numbers) > 2 else ", ".join(numbers)
+    )
     return f"{'take' if len(numbers) == 1 else 'takes'} {names} {decision.value}"
 
 

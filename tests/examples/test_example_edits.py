@@ -106,10 +106,12 @@ def write_numbers_otherwise(stage: Stage) -> Stage:
     return stage
 
 
-def move_an_input_to_the_defaults(stage: Stage) -> Stage:
+def move_inputs_to_the_defaults(stage: Stage) -> Stage:
     stage.edit(MANIFEST, '{ratio: "1280:720"}\n', '{ratio: "1280:720", promptText: unused}\n')
     stage.edit(MANIFEST, "      model: gen4_turbo\n", "")
-    stage.edit(MANIFEST, "  image_to_video/gen4_turbo:", "  image_to_video: {model: gen4_turbo}\n  image_to_video/gen4_turbo:")
+    stage.edit(
+        MANIFEST, "  image_to_video/gen4_turbo:", "  image_to_video: {model: gen4_turbo}\n  image_to_video/gen4_turbo:"
+    )
     return stage
 
 
@@ -131,7 +133,7 @@ def limit_and_retry(stage: Stage) -> Stage:
         sort_rows,
         rename_files,
         write_numbers_otherwise,
-        move_an_input_to_the_defaults,
+        move_inputs_to_the_defaults,
         limit_and_retry,
     ],
 )
@@ -145,7 +147,16 @@ def test_what_changes_no_recipe_sends_nothing(made: Stage, edit: Callable[[Stage
 
 def test_all_harmless_edits_at_once(made: Stage) -> None:
     stage = made
-    for edit in (rename_nodes, sort_rows, rename_files, comment, write_numbers_otherwise, sort_keys, move_project, touch):
+    for edit in (
+        rename_nodes,
+        sort_rows,
+        write_numbers_otherwise,
+        rename_files,
+        comment,
+        sort_keys,
+        move_project,
+        touch,
+    ):
         stage = edit(stage)
     assert stage.apply().sent == []
 
@@ -188,7 +199,9 @@ def test_a_row_less_sends_nothing_and_keeps_the_file_for_pruning(made: Stage) ->
     done = made.apply()
     assert done.sent == []
     gone = "out/sandbox/fox-trailer/shots/running.mp4"
-    assert [Path(path).name for _, path, status in done.applied.summary.exports if status == "orphan"] == [Path(gone).name]
+    assert [Path(path).name for _, path, status in done.applied.summary.exports if status == "orphan"] == [
+        Path(gone).name
+    ]
     assert (made.folder / gone).exists()
     made.apply(prune=True)
     assert not (made.folder / gone).exists()

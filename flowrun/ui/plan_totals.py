@@ -1,0 +1,100 @@
+"""The sums below a plan: nodes, credits by model, the balance after, the day's generations left, the time. Owns their words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flowrun.plan.model import Cost, Decision
+from flowrun.plan.whole import Plan
+from flowrun.ui.numbers import cost, credits, duration, number, plural, priced, span
+from flowrun.ui.paint import Paint, safe
+from flowrun.ui.plan_facts import PlanFacts
+from flowrun.ui.plan_rows import KINDS
+from flowrun.ui.tables import Cell, hanging, table
+
+_LABEL = 11  # columns of the label, its indent included
+_WORDS = {Decision.HIT: "unchanged", Decision.SKIP: "skipped"}
+
+
+def total_lines(facts: PlanFacts, paint: Paint, columns: int) -> list[str]:
+    """Everything that is known; what is not known says so or has no line."""
+    lines = [_labelled("Nodes", _node_counts(facts.plan, paint))]
+    lines += [line for label, text in _money(facts) for line in hanging(_labelled(label, ""), text, columns)]
+    lines[2:2] = _by_model(facts.plan, paint)
+    lines += [line for label, text in _rest(facts) for line in hanging(_labelled(label, ""), text, columns)]
+    return lines
+
+
+def _labelled(label: str, text: str) -> str:
+    return f"  {label}".ljust(_LABEL) + text
+
+
+def _node_counts(plan: Plan, paint: Paint) -> str:
+    return ", ".join(
+        paint(f"{number(count)} {_WORDS.get(decision, decision.value)}", KINDS[decision])
+        for decision, count in plan.counts.items()
+    )
+
+
+def _money(facts: PlanFacts) -> Iterator[tuple[str, str]]:
+    yield "Credits", _credits(facts.plan.cost) + _sandboxed(facts)
+    if facts.plan.needs_provider:
+        yield "Balance", _balance(facts)
+    if facts.cap is not None:
+        yield "Cap", _cap(facts.cap, facts.plan.cost)
+
+
+def _credits(total: Cost) -> str:
+    unknown = f"unknown for {plural(total.unknown, 'generation')} without a known price" if total.unknown else ""
+    if total.high:
+        return f"{priced(total.low, total.high)}{', and ' if unknown else ''}{unknown}"
+    return unknown or "none: nothing new is paid for"
+
+
+def _sandboxed(facts: PlanFacts) -> str:
+    paid = facts.provider == "sandbox" and (facts.plan.cost.high or facts.plan.cost.unknown)
+    return " at Runway's prices; the sandbox charges nothing" if paid else ""
+
+
+def _by_model(plan: Plan, paint: Paint) -> list[str]:
+    rows = [[Cell(safe(model)), Cell(cost(known))] for model, known in plan.by_model.items()]
+    return table(rows, paint, indent=" " * (_LABEL + 2))
+
+
+def _balance(facts: PlanFacts) -> str:
+    total, balance = facts.plan.cost, facts.balance
+    if balance is None:
+        return "unknown: the API was not asked, or did not answer"
+    low, high = balance - total.high, balance - total.low
+    now = f"{credits(balance)} now"
+    if low < 0:
+        return f"{now}: {credits(-low)} too few for all of it; what fits runs, the rest waits for more"
+    after = f"{span(low, high)}, less what is unknown, after" if total.unknown else f"{span(low, high)} after"
+    return f"{now}, {after}" if total.high or total.unknown else now
+
+
+def _cap(cap: int, total: Cost) -> str:
+    words = f"{credits(cap)} at most in one apply"
+    if total.high > cap:
+        words += "; what does not fit waits for a higher cap (--max-credits)"
+    if total.unknown:
+        words += "; without a known price nothing runs under a cap, unless --allow-unknown-price is given"
+    return words
+
+
+def _rest(facts: PlanFacts) -> Iterator[tuple[str, str]]:
+    label = "Today"
+    for model, left in facts.daily_left.items():
+        few, most = facts.plan.submissions_of(model)
+        if most:
+            yield label, _daily(model, left, few, most)
+            label = ""
+    if facts.seconds is not None:
+        yield "Time", f"about {duration(facts.seconds)}"
+
+
+def _daily(model: str, left: int | None, few: int, most: int) -> str:
+    if left is None:
+        return f"{safe(model)}: no daily limit"
+    words = f"{safe(model)}: {plural(left, 'generation')} left, this takes {span(few, most)}"
+    return words + ("; the rest waits for the next day's (--on-quota wait)" if most > left else "")

@@ -1,0 +1,115 @@
+"""The scenarios do to fox-trailer what their comments say, and it comes through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from flowrun.engine import events as ev
+from flowrun.engine.states import NodeState
+from flowrun.production.applying import Applied
+from flowrun.production.exits import Exit
+from flowrun.sandbox.scenario import read_scenario
+from tests.examples.stage import EXAMPLES, TINY, Stage
+
+SCENARIOS = {path.stem: path for path in (EXAMPLES / "scenarios").glob("*.yaml")}
+ALL = ["finale#1", "hero#1", "line#1", "reveal#1", "shot[leaping]#1", "shot[running]#1", "shot[waking]#1", "whoosh#1"]
+
+
+@pytest.fixture
+def fox(tmp_path: Path) -> Stage:
+    return Stage.of("fox-trailer", "fox-trailer.yaml", tmp_path)
+
+
+def script(name: str) -> str:
+    return TINY + SCENARIOS[name].read_text(encoding="utf-8")
+
+
+def test_every_scenario_begins_with_what_it_does_and_can_be_read() -> None:
+    assert set(SCENARIOS) == {"moderated", "lost-answer", "slow"}
+    for name, path in SCENARIOS.items():
+        text = path.read_text(encoding="utf-8")
+        assert text.startswith("# "), name
+        read_scenario(text, path.name)
+
+
+def test_a_moderated_shot_fails_alone_and_is_not_sent_again_unasked(fox: Stage) -> None:
+    first = fox.apply(script("moderated"))
+    assert (first.applied.exit, first.sent) == (Exit.FAILED, ALL)
+    assert states(first.applied)["shot[leaping]"] is NodeState.REJECTED
+    assert [*first.applied.summary.troubles] == ["shot[leaping]"]
+    assert first.applied.summary.troubles["shot[leaping]"].code == "SAFETY.INPUT.TEXT"
+    assert sorted(fox.exports("fox-trailer")) == [
+        "effect.mp3", "narration.mp3", "reveal.mp4", "shots/running.mp4", "shots/waking.mp4", "still.png",
+    ]  # fmt: skip
+    again = fox.apply(script("moderated"))
+    assert (again.applied.exit, again.sent) == (Exit.FAILED, [])
+    fox.edit("shots.csv", "leaps over a brook", "hops over a brook")
+    changed = fox.apply(script("moderated"))
+    assert (changed.applied.exit, changed.sent) == (Exit.DONE, ["shot[leaping]#1"])
+
+
+def test_a_refusal_is_sent_again_when_asked(fox: Stage) -> None:
+    fox.apply(script("moderated"))
+    retried = fox.apply(retry_rejected=True)
+    assert (retried.applied.exit, retried.sent) == (Exit.DONE, ["shot[leaping]#1"])
+
+
+def test_a_lost_answer_is_never_sent_again_unasked(fox: Stage) -> None:
+    first = fox.apply(script("lost-answer"))
+    assert (first.applied.exit, len(first.sent)) == (Exit.UNKNOWN, len(ALL) - 1)
+    (lost,) = first.applied.summary.troubles
+    assert states(first.applied)[lost] is NodeState.UNCERTAIN
+    assert "shot" in lost or lost == "reveal"
+    again = fox.apply(script("lost-answer"))
+    assert (again.applied.exit, again.sent) == (Exit.UNKNOWN, [])
+    resent = fox.apply(script("lost-answer"), resend=(lost,))
+    assert (resent.applied.exit, resent.sent) == (Exit.DONE, [f"{lost}#1"])
+    assert fox.apply().sent == []
+
+
+def test_a_slow_day_makes_films_one_by_one_and_all_of_it(fox: Stage) -> None:
+    events: list[ev.Event] = []
+    applied = fox.production(script("slow")).apply(emit=events.append)
+    assert applied.exit is Exit.DONE
+    assert peak(events, "shot") == 1
+    assert events[-1].at - events[0].at > 25 + 3 * 40
+
+
+def test_an_interrupted_slow_day_is_taken_up_without_a_second_request(fox: Stage) -> None:
+    sent: list[str] = []
+    stopped = interrupted_at("shot[waking]#1", fox, sent)
+    assert stopped.exit is Exit.INTERRUPTED
+    assert "shot[waking]#1" in stopped.summary.left
+    rest = fox.apply(script("slow"))
+    assert rest.applied.exit is Exit.DONE
+    assert "shot[waking]#1" not in rest.sent
+    assert sorted(sent + rest.sent) == ALL
+
+
+def interrupted_at(unit: str, stage: Stage, sent: list[str]) -> Applied:
+    stop: list[Callable[[], None]] = []
+
+    def hear(event: ev.Event) -> None:
+        if isinstance(event, ev.Submitted):
+            sent.append(event.unit)
+            if event.unit == unit:
+                stop[0]()
+
+    return stage.production(script("slow")).apply(emit=hear, interruptible=stop.append)
+
+
+def states(applied: Applied) -> dict[str, NodeState]:
+    return applied.summary.states
+
+
+def peak(events: list[ev.Event], node: str) -> int:
+    """The most tasks of a node that were at the API at one time."""
+    most = level = 0
+    for event in events:
+        if isinstance(event, ev.Submitted | ev.Ended) and event.unit.startswith(node):
+            level += 1 if isinstance(event, ev.Submitted) else -1
+            most = max(most, level)
+    return most

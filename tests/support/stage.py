@@ -1,0 +1,110 @@
+"""A project on a temporary disk, run whole: real manifests, store, ledger and sandbox, in virtual time.
+
+    stage = Stage(tmp_path, "fox: {uses: ...}")
+    done = stage.apply()
+    assert stage.submissions == 1
+"""
+
+from __future__ import annotations
+
+import random
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flowrun.engine.events import Event
+from flowrun.plan.whole import Plan
+from flowrun.production.applying import Applied
+from flowrun.production.options import Options, Surroundings
+from flowrun.production.production import Production, Proposal
+from flowrun.sandbox.service import Sandbox
+from flowrun.sandbox.state import SqliteState
+from tests.support.virtual_time import START, VirtualClock, offload, run_virtual
+
+TINY = "media: tiny\ndurations: {default: 20}\npoll: 5\n"
+
+
+@dataclass
+class Stage:
+    """`manifest`: the text of the manifest; `scenario`: of the sandbox's, laid after TINY."""
+
+    root: Path
+    manifest: str
+    scenario: str = ""
+    now: float = START
+    environ: dict[str, str] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    on_event: Callable[[Any, Event], None] | None = None
+
+    def __post_init__(self) -> None:
+        (self.root / ".git").mkdir(parents=True, exist_ok=True)
+        self.write(self.manifest)
+
+    @property
+    def path(self) -> Path:
+        return self.root / "flow.yaml"
+
+    def write(self, manifest: str) -> None:
+        """Change the manifest."""
+        self.path.write_text(textwrap.dedent(manifest), encoding="utf-8")
+
+    def edit(self, old: str, new: str) -> None:
+        text = self.path.read_text(encoding="utf-8")
+        assert old in text, f"{old!r} is not in the manifest"
+        self.path.write_text(text.replace(old, new), encoding="utf-8")
+
+    def options(self, **flags: Any) -> Options:
+        scenario = self.root / "scenario.yaml"
+        scenario.write_text(TINY + textwrap.dedent(self.scenario), encoding="utf-8")
+        return Options(scenario=scenario, **flags)
+
+    def production(self, clock: VirtualClock, **flags: Any) -> Production:
+        around = Surroundings(
+            environ=self.environ, cwd=self.root, clock=clock, offload=offload, rng=random.Random(7)  # noqa: S311
+        )
+        return Production(self.path, self.options(**flags), around)
+
+    def apply(self, *, confirm: Callable[[Proposal], bool] = lambda proposal: True, **flags: Any) -> Applied:
+        """One apply from start to end, in virtual time."""
+
+        async def main(clock: VirtualClock) -> Applied:
+            production = self.production(clock, **flags)
+            interrupt: list[Callable[[int], None]] = []
+
+            def emit(event: Event) -> None:
+                self.events.append(event)
+                if self.on_event is not None:
+                    self.on_event(interrupt[0] if interrupt else None, event)
+
+            try:
+                return await production.apply_async(confirm=confirm, emit=emit, interruptible=interrupt.append)
+            finally:
+                self.now = clock.now() + 1.0
+
+        return run_virtual(main, start=self.now)
+
+    def plan(self, **flags: Any) -> Plan:
+        async def main(clock: VirtualClock) -> Plan:
+            return self.production(clock, **flags).plan()
+
+        return run_virtual(main, start=self.now)
+
+    @property
+    def sandbox(self) -> dict[str, Any]:
+        """What the sandbox has seen so far."""
+        state = SqliteState(self.root / ".flowrun" / "sandbox" / "api")
+        try:
+            return Sandbox(state).report()
+        finally:
+            state.close()
+
+    @property
+    def submissions(self) -> int:
+        return len(self.sandbox["submissions"])
+
+    def exports(self) -> dict[str, Path]:
+        """Exported files by their path below the export folder."""
+        folder = self.root / "out" / "sandbox"
+        return {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
