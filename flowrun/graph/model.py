@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeAlias
 
 from flowrun.diagnostics.model import Diagnostic
 from flowrun.diagnostics.span import Span
-from flowrun.graph.address import Address
+from flowrun.graph.address import Address, Segment
 from flowrun.graph.values import Expression, MapValue, Value
 from flowrun.manifest.declared import Flow, NodeDecl
 from flowrun.operations.catalogue import Operation
 from flowrun.operations.spec import ModelSpec
 from flowrun.template import Reference
+from flowrun.yaml_tree import Tree
+
+Fanouts: TypeAlias = Mapping[str, Mapping[str, Address]]  # by node id: its instances by key, in declared order
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,8 @@ class CompiledNode:
     when: Value | None
     takes: Value | None
     salt: Value | None
-    foreach: Value | None
+    foreach: Value | None  # what to fan out over, where it is written in the manifest
+    data_file: Value | None  # the path of the file that holds it, where one does
     places: tuple[Place, ...]
     order: int
 
@@ -58,25 +62,36 @@ class EdgeKind(StrEnum):
     DATA = "data"  # the artifact itself, or a gathered list
     FACT = "fact"  # only something known of it: its duration
     ORDER = "order"  # `needs`
-    PRESENCE = "presence"  # `is defined`: waits for nothing
+    PRESENCE = "presence"  # `is defined`: asks only whether it is skipped
 
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """`source` comes first. `guarded`: the reference copes with a skipped source; `gather`: one of a list."""
+    """`source` comes first. `guarded`: the reference copes with a skipped source; `gather`: one of a list.
+
+    `open`: the source may be skipped, which only the run will tell; then a mere `is defined` waits for it too.
+    """
 
     source: Address
     kind: EdgeKind
     span: Span
     guarded: bool = False
     gather: bool = False
+    open: bool = False
+
+    @property
+    def waits(self) -> bool:
+        return self.open or self.kind is not EdgeKind.PRESENCE
 
 
 @dataclass(frozen=True, slots=True)
 class Each:
+    """One row of a fan-out. `tree`: the row as it is written, where it is written somewhere."""
+
     key: str
     value: Any
     index: int
+    tree: Tree | None = None
 
     def scope(self) -> dict[str, Any]:
         return {"key": self.key, "value": self.value, "index": self.index}
@@ -84,7 +99,10 @@ class Each:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One node of the graph. `request`: its inputs with defaults merged in; `each`: its row of a fan-out."""
+    """One node of the graph. `request`: its inputs with defaults merged in; `each`: its row of a fan-out.
+
+    `may_skip`: whether it is skipped depends on what others make, so only the run will tell.
+    """
 
     address: Address
     node: CompiledNode
@@ -95,21 +113,30 @@ class Instance:
     takes: int
     edges: tuple[Edge, ...]
     order: int
+    may_skip: bool = False
 
     @property
     def waits_for(self) -> tuple[Address, ...]:
         """The upstream that must be settled first, in order of first mention."""
-        return tuple(dict.fromkeys(edge.source for edge in self.edges if edge.kind is not EdgeKind.PRESENCE))
+        return tuple(dict.fromkeys(edge.source for edge in self.edges if edge.waits))
+
+    @property
+    def upstream(self) -> tuple[Address, ...]:
+        """All that it refers to, those too that it only asks about."""
+        return tuple(dict.fromkeys(edge.source for edge in self.edges))
 
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """Instances by address in topological order (ties: the manifest's). `fanouts`: instances of each fan-out node."""
+    """Instances by address in topological order (ties: the manifest's).
+
+    A node that a variable without a value keeps from being expanded has no instances and is not in `fanouts`.
+    """
 
     flow: Flow
     nodes: Mapping[str, CompiledNode]
     instances: Mapping[Address, Instance]
-    fanouts: Mapping[str, tuple[Address, ...]]
+    fanouts: Fanouts
     warnings: tuple[Diagnostic, ...] = ()
     _downstream: dict[Address, tuple[Address, ...]] = field(default_factory=dict, repr=False, compare=False)
 
@@ -119,8 +146,9 @@ class Graph:
     def of_node(self, node_id: str) -> tuple[Address, ...]:
         """Addresses of a node's instances; of a single node, its own."""
         if node_id in self.fanouts:
-            return self.fanouts[node_id]
-        return tuple(each.address for each in self if each.node.id == node_id)
+            return tuple(self.fanouts[node_id].values())
+        at = Address((Segment(node_id),))
+        return (at,) if at in self.instances else ()
 
     def downstream(self, address: Address) -> tuple[Address, ...]:
         """Those that wait for `address`, directly."""

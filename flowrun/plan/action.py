@@ -124,5 +124,7 @@ def _media_mark(seen: Seen, inputs: dict[str, MediaInput]) -> dict[str, str]:
         return {URI: seen.uri}
     if not isinstance(seen, KnownMedia):
         raise TypeError(f"{type(seen).__name__} has no digest")
-    inputs[seen.digest.sha256] = MediaInput(seen.digest, seen.facts.media_type, seen.url)
+    known = inputs.get(seen.digest.sha256)
+    if known is None or known.url is None:  # the same bytes twice: an address that serves them is worth keeping
+        inputs[seen.digest.sha256] = MediaInput(seen.digest, seen.facts.media_type, seen.url)
     return {MEDIA: seen.digest.sha256}

@@ -1,41 +1,48 @@
 """The first half of a decision: what can be said of an instance from its upstream alone, and the actions it asks for.
-Owns skipping, blocking and unknown inputs; looking up what exists is `planner`'s."""
+Owns blocking and unknown inputs; skipping is `skipping`'s, looking up what exists is `planner`'s."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from flowrun.action import ActionDoc
 from flowrun.diagnostics.model import Diagnostic
 from flowrun.graph.address import Address
 from flowrun.graph.check import check_request, look_at_media
-from flowrun.graph.inputs import KnownMedia, PendingMedia, Seen, UnreadMedia
+from flowrun.graph.inputs import InputError, KnownMedia, PendingMedia, Seen, UnreadMedia, look_written
 from flowrun.graph.model import EdgeKind, Graph, Instance
-from flowrun.graph.outcomes import Barred, Pending, Skipped, World
-from flowrun.graph.request import Request, evaluate, evaluation_problem, make_request
+from flowrun.graph.outcomes import Pending, World
+from flowrun.graph.request import Request, WrittenMedia, make_request
 from flowrun.graph.scope import ScopeSource
-from flowrun.graph.values import Expression, Literal, Value
-from flowrun.operations.model import UNKNOWN as UNKNOWN_INPUT
-from flowrun.operations.model import Path, dotted
+from flowrun.graph.values import Literal
+from flowrun.operations.model import UNKNOWN, Path, dotted
 from flowrun.operations.price import Price, estimate
 from flowrun.plan.action import ActionError, Recipe, recipe_of
 from flowrun.plan.model import Cost, Decision, Reason, Step, Why
+from flowrun.plan.reasons import cut, some
+from flowrun.plan.skipping import DraftError, Fate, asks_for_presence, by_upstream, foresee, in_words, is_wanted
+from flowrun.plan.skipping import plain_value as plain
 from flowrun.plan.sources import Sources, Wishes
-from flowrun.template import EvaluationError, Unresolved
+from flowrun.template import Unresolved
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """Either `step` is the whole answer, or `docs` (one a take) are to be looked up."""
+    """Either `step` is the whole answer, or `docs` (one a take) are to be looked up. `renews`: a new result each apply."""
 
     step: Step
     price: Price
     docs: tuple[ActionDoc, ...] = ()
     upstream_media: frozenset[str] = frozenset()
-    is_final: bool = True
     recipe: Recipe | None = field(default=None, repr=False)
+    renews: bool = False
+
+    @property
+    def is_final(self) -> bool:
+        return not self.docs
 
 
 class Drafter:
@@ -43,59 +50,111 @@ class Drafter:
 
     def __init__(self, graph: Graph, source: ScopeSource, sources: Sources, wishes: Wishes) -> None:
         self._graph, self._source, self._sources, self._wishes = graph, source, sources, wishes
+        self._stays: set[Address] = set()  # those that were found not to be skipped
+
+    @cached_property
+    def fates(self) -> Mapping[Address, Fate]:
+        """Who will be skipped, where anyone asks; empty where nobody does."""
+        return foresee(self._graph, self._source) if asks_for_presence(self._graph) else {}
 
     def draft(self, instance: Instance, world: World) -> Draft:
-        step = Step(
+        step = self._blank(instance)
+        try:
+            return self._draft(instance, world, step)
+        except DraftError as error:
+            return Draft(replace(step, decision=Decision.BLOCKED, problems=(error.diagnostic,)), UNPRICED)
+
+    def _blank(self, instance: Instance) -> Step:
+        return Step(
             instance.address,
             Decision.UNDECIDED,
             instance.node.operation.name,
             instance.model,
             seconds=self._seconds(instance),
-            upstream=instance.waits_for,
+            upstream=tuple(dict.fromkeys((*instance.waits_for, *self._asked_for(instance)))),
+            wanted=instance.takes,
         )
-        scope = self._source.full(instance.each, world, self._graph.fanouts)
-        early = _by_upstream(instance, world) or self._by_condition(instance, scope)
-        if early is not None:
-            price = self._price(instance, Request({}), {}) if early[0] is Decision.UNDECIDED else _FREE
-            cost = _at_most(price, instance.takes) if early[0] is Decision.UNDECIDED else Cost()
-            return Draft(replace(step, decision=early[0], why=early[1], cost=cost), price)
-        return self._requested(instance, scope, step)
 
-    def _by_condition(self, instance: Instance, scope: Mapping[str, Any]) -> tuple[Decision, Why | None] | None:
-        """What `when` says: None for go on."""
-        if instance.node.when is None:
-            return None
+    def _asked_for(self, instance: Instance) -> Iterator[Address]:
+        """Those it asks the presence of, where only what others make will tell."""
+        for edge in instance.edges:
+            if edge.kind is EdgeKind.PRESENCE and self.fates[edge.source] is Fate.OPEN:
+                yield edge.source
+
+    def _draft(self, instance: Instance, world: World, step: Step) -> Draft:
+        stopped = by_upstream(instance, world)
+        if stopped is not None:
+            return Draft(replace(step, decision=stopped[0], why=stopped[1]), _FREE)
+        still_open = [at for at in self._asked_for(instance) if self._is_open(at, world)]
+        if still_open:
+            why = Why(Reason.UPSTREAM_CHANGED, detail=cut(f"waits to know whether {some(still_open)} is skipped"))
+            return self._unknown(instance, step, why)
+        return self._conditional(instance, self._source.full(instance.each, world, self._graph.fanouts), step)
+
+    def _is_open(self, address: Address, world: World) -> bool:
+        return address not in self._stays and isinstance(world.outcome(address), Pending)
+
+    def _conditional(self, instance: Instance, scope: Mapping[str, Any], step: Step) -> Draft:
         try:
-            wanted = _plain(instance.node.when, scope)
+            wanted = is_wanted(instance, scope)
         except Unresolved as unresolved:
-            return Decision.UNDECIDED, Why(Reason.UPSTREAM_CHANGED, detail=f"'when' waits for {unresolved.what}")
-        except EvaluationError as error:
-            raise DraftError(evaluation_problem(_expression(instance.node.when), error)) from None
-        if not isinstance(wanted, bool):
-            hint = "compare it: {{ each.value.use == 'yes' }}"
-            message = f"'when' must be true or false, not {wanted!r}"
-            raise DraftError(Diagnostic("wrong-type", message, instance.node.when.span, hint))
-        return None if wanted else (Decision.SKIP, Why(Reason.WHEN_FALSE))
+            return self._unknown(instance, *self._waiting(step, [unresolved.what], "'when' "))
+        if not wanted:
+            return Draft(replace(step, decision=Decision.SKIP, why=Why(Reason.WHEN_FALSE)), _FREE)
+        self._stays.add(instance.address)
+        return self._requested(instance, scope, step)
 
     def _requested(self, instance: Instance, scope: Mapping[str, Any], step: Step) -> Draft:
         request = make_request(instance, scope)
         seen, problems = look_at_media(request, self._sources.inputs)
         problems += [*request.problems, *check_request(instance, request, seen)]
-        price = self._price(instance, request, seen)
         errors = tuple(problem for problem in problems if problem.is_error)
         if errors:
-            return Draft(replace(step, decision=Decision.BLOCKED, problems=errors), price)
-        unread = tuple(each.url for each in seen.values() if isinstance(each, UnreadMedia))
-        pending = [str(each.artifact.address) for each in seen.values() if isinstance(each, PendingMedia)]
-        waits = [*dict.fromkeys([*pending, *(str(what) for what in request.waits)])]
-        if unread or waits:
-            why = _unknown(waits, unread)
-            return Draft(replace(step, why=why, unread=unread, cost=_at_most(price, instance.takes)), price)
-        return self._known(instance, scope, request, seen, step, price)
+            return Draft(replace(step, decision=Decision.BLOCKED, problems=errors), UNPRICED)
+        price = self._price(instance, request.value, seen)
+        waits = [*(each.artifact.address for each in seen.values() if isinstance(each, PendingMedia)), *request.waits]
+        unread = [each.url for each in seen.values() if isinstance(each, UnreadMedia)]
+        if waits or unread:
+            return self._unknown(instance, *self._waiting(step, waits, "", unread), price)
+        try:
+            salt = self._salt(instance, scope)
+        except Unresolved as unresolved:
+            return self._unknown(instance, *self._waiting(step, [unresolved.what], "'cache' "), price)
+        return self._known(instance, request, seen, step, price, salt)
+
+    def _unknown(self, instance: Instance, step: Step, why: Why, price: Price | None = None) -> Draft:
+        price = price or self._price(instance, _literals(instance), {})
+        return Draft(replace(step, why=why, cost=_at_most(price, instance.takes)), price)
+
+    def _waiting(
+        self, step: Step, waits: Iterable[object], who: str, unread: Iterable[str] = ()
+    ) -> tuple[Step, Why]:  # fmt: skip
+        """What hides the inputs: an upstream, or https inputs that were not fetched yet, an asset's facts too."""
+        urls, names = list(unread), []
+        for what in dict.fromkeys(waits):
+            url = self._unread_asset(what)
+            urls += [url] if url else []
+            names += [] if url else [str(what)]
+        step = replace(step, unread=tuple(dict.fromkeys(urls)))
+        if names:
+            return step, Why(Reason.UPSTREAM_CHANGED, detail=cut(f"{who}waits for {some(dict.fromkeys(names))}"))
+        count = len(step.unread)
+        inputs = "1 https input was" if count == 1 else f"{count} https inputs were"
+        return step, Why(Reason.INPUT_UNREAD, detail=f"{inputs} not fetched yet")
+
+    def _unread_asset(self, what: object) -> str | None:
+        """The URL behind an asset whose facts are asked for before it was fetched."""
+        asset = self._source.assets.get(what) if isinstance(what, str) else None
+        if asset is None:
+            return None
+        try:
+            seen = look_written(WrittenMedia(asset.written, asset.base, asset.pin, asset.name), self._sources.inputs)
+        except InputError:
+            return None
+        return seen.url if isinstance(seen, UnreadMedia) else None
 
     def _known(
-        self, instance: Instance, scope: Mapping[str, Any], request: Request, seen: Mapping[Path, Seen], step: Step,
-        price: Price,
+        self, instance: Instance, request: Request, seen: Mapping[Path, Seen], step: Step, price: Price, salt: Any
     ) -> Draft:  # fmt: skip
         recipe = recipe_of(
             instance,
@@ -103,97 +162,52 @@ class Drafter:
             seen,
             provider=self._wishes.provider,
             api_version=self._sources.catalogue.api_version,
-            salt=self._salt(instance, scope),
+            salt=None if salt is False else salt,
             credits=price.high,
         )
         try:
             docs = tuple(recipe.action(take) for take in range(1, instance.takes + 1))
         except ActionError as error:
             raise DraftError(Diagnostic("no-key", str(error), instance.node.decl.key_span)) from None
-        upstream = frozenset(dotted(path) for path, each in seen.items() if _origin(each) == "upstream")
-        return Draft(step, price, docs, upstream, False, recipe)
+        upstream = frozenset(dotted(path) for path, each in seen.items() if _is_upstream(each))
+        return Draft(step, price, docs, upstream, recipe, salt is False)
 
     def _salt(self, instance: Instance, scope: Mapping[str, Any]) -> Any:
-        if instance.node.salt is None:
-            return None
-        try:
-            return _plain(instance.node.salt, scope)
-        except EvaluationError as error:
-            raise DraftError(evaluation_problem(_expression(instance.node.salt), error)) from None
+        """A text, a number, None for none, False for a new result each apply. Raises Unresolved, DraftError."""
+        value = instance.node.salt
+        if value is None:
+            return False if instance.node.decl.cache is False else None
+        salt = plain(value, scope)
+        if salt is None or salt is False or (isinstance(salt, str | int | float) and salt is not True):
+            return salt
+        message = f"'cache' must be a text or a number as salt, or false, not {in_words(salt)}"
+        raise DraftError(Diagnostic("wrong-type", message, value.span, "write a word that tells two results apart"))
 
-    def _price(self, instance: Instance, request: Request, seen: Mapping[Path, Seen]) -> Price:
+    def _price(self, instance: Instance, request: Mapping[str, Any], seen: Mapping[Path, Seen]) -> Price:
         def duration_of(path: Path) -> float | None:
             known = seen.get(path)
             return known.facts.duration if isinstance(known, KnownMedia) else None
 
-        value = request.value or {entry.name: _literal(entry.value) for entry in instance.request.entries}
-        return estimate(instance.spec, value, duration_of)
+        return estimate(instance.spec, request, duration_of)
 
     def _seconds(self, instance: Instance) -> float:
         kind = (instance.node.operation.name, instance.model)
         return self._wishes.seconds.get(kind) or self._sources.catalogue.typical_seconds(*kind)
 
 
-class DraftError(Exception):
-    """An instance that cannot be decided: a mistake that only its upstream brought to light."""
-
-    def __init__(self, diagnostic: Diagnostic) -> None:
-        super().__init__(diagnostic.message)
-        self.diagnostic = diagnostic
-
-
 UNPRICED = Price(None, None, "not known")
 _FREE = Price(0, 0, "nothing is generated")
 
 
-def _by_upstream(instance: Instance, world: World) -> tuple[Decision, Why | None] | None:
-    """Blocked, skipped, or None for go on. Blocked wins: what failed may come back, what is skipped will not."""
-    skipped: Address | None = None
-    for edge in instance.edges:
-        outcome = world.outcome(edge.source)
-        if edge.kind is not EdgeKind.PRESENCE and isinstance(outcome, Barred):
-            detail = f"{edge.source} {outcome.why}"
-            return Decision.BLOCKED, Why(Reason.UPSTREAM_BLOCKED, detail=detail)
-        matters = edge.kind is not EdgeKind.ORDER and not edge.guarded and not edge.gather
-        if matters and isinstance(outcome, Skipped):
-            skipped = skipped or edge.source
-    return None if skipped is None else (Decision.SKIP, Why(Reason.UPSTREAM_SKIPPED, detail=str(skipped)))
-
-
-def pending_order(instance: Instance, world: World) -> bool:
-    """Whether something that it only `needs` is still to come. That hides nothing from the plan."""
-    return any(
-        isinstance(world.outcome(edge.source), Pending) for edge in instance.edges if edge.kind is EdgeKind.ORDER
-    )
-
-
-def _unknown(waits: Iterable[str], unread: tuple[str, ...]) -> Why:
-    names = list(waits)
-    if names:
-        return Why(Reason.UPSTREAM_CHANGED, detail=f"waits for {', '.join(names)}")
-    return Why(Reason.INPUT_UNREAD, detail=f"{len(unread)} https input(s) not fetched yet")
-
-
-def _plain(value: Value, scope: Mapping[str, Any]) -> Any:
-    if isinstance(value, Expression):
-        found = evaluate(value, scope)
-        return str(found) if isinstance(found, str) else found
-    return _literal(value)
-
-
-def _literal(value: Value) -> Any:
-    return value.value if isinstance(value, Literal) else UNKNOWN_INPUT
-
-
-def _expression(value: Value) -> Expression:
-    if not isinstance(value, Expression):
-        raise TypeError("a literal cannot fail to evaluate")
-    return value
+def _literals(instance: Instance) -> dict[str, Any]:
+    """The request as far as it is known without evaluating anything."""
+    values = ((entry.name, entry.value) for entry in instance.request.entries)
+    return {name: value.value if isinstance(value, Literal) else UNKNOWN for name, value in values}
 
 
 def _at_most(price: Price, takes: int) -> Cost:
     return Cost(0, 0, takes) if price.high is None else Cost(0, price.high * takes, 0)
 
 
-def _origin(seen: Seen) -> str | None:
-    return seen.origin if isinstance(seen, KnownMedia) else None
+def _is_upstream(seen: Seen) -> bool:
+    return isinstance(seen, KnownMedia) and seen.origin == "upstream"

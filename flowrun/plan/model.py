@@ -94,11 +94,16 @@ class TakeStep:
     uncertain: IntentRow | None = None
     forced: bool = False
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether another instance of this plan makes it."""
+        return self.why is not None and self.why.reason is Reason.SHARED
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One instance in the plan. `pick`: the take that flows on, where it is fixed; `unread`: https inputs to fetch first;
-    `problems`: what stops it, found only now."""
+    """One instance in the plan. `wanted`: takes asked for; `pick`: the take that flows on, where it is fixed; `unread`:
+    https inputs to fetch first; `problems`: what stops it, found only now. `upstream`: what has to be settled first."""
 
     address: Address
     decision: Decision
@@ -112,9 +117,14 @@ class Step:
     upstream: tuple[Address, ...] = ()
     unread: tuple[str, ...] = ()
     problems: tuple[Diagnostic, ...] = ()
+    wanted: int = 1
 
     @property
     def submissions(self) -> int:
         """Requests that this step will certainly send."""
-        shared = self.why is not None and self.why.reason is Reason.SHARED
-        return 0 if shared else sum(1 for take in self.takes if take.decision is Decision.RUN)
+        return sum(1 for take in self.takes if take.decision is Decision.RUN and not take.is_shared)
+
+    @property
+    def most_submissions(self) -> int:
+        """Requests that it may send at most: while it is undecided, one for each take."""
+        return self.wanted if self.decision is Decision.UNDECIDED else self.submissions

@@ -18,7 +18,7 @@ from flowrun.ui.typed import listed
 FEW = 6  # instances of a fan-out that still get a line each
 MOST_CHANGES = 8  # fields shown below a line
 # Beyond these a cell stands out of its column, so that one long name does not push all others.
-_WIDEST = (10, 30, 38, 20)
+_WIDEST = (10, 24, 28, 18)
 _INDENT = "  "
 _BELOW = " " * 6
 KINDS = {

@@ -90,7 +90,7 @@ def _below(step: Step, plan: Plan, typed: Typed, columns: int) -> Iterator[str]:
         return
     stuck = [str(up) for up in step.upstream if _decision(plan, up) in _STUCK]
     if stuck:
-        yield f"{_INDENT}Settle {listed(stuck)} first; then this one runs by itself."
+        yield f"{_INDENT}Settle {listed(stuck)} first, then apply again."
 
 
 def _decision(plan: Plan, address: Address) -> Decision | None:
@@ -108,6 +108,6 @@ _STUCK = {Decision.UNCERTAIN, Decision.REJECTED, Decision.BLOCKED, Decision.GATE
 _TELLERS: dict[Decision, tuple[str, Teller]] = {
     Decision.UNCERTAIN: ("Uncertain: these need your decision", _uncertain),
     Decision.REJECTED: ("Rejected: not sent again unasked", _rejected),
-    Decision.BLOCKED: ("Blocked: something above them stops", _blocked),
+    Decision.BLOCKED: ("Blocked: these cannot run yet", _blocked),
     Decision.EXCLUDED: ("Excluded", _excluded),
 }

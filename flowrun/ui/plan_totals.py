@@ -65,7 +65,8 @@ def _balance(facts: PlanFacts) -> str:
     total, balance = facts.plan.cost, facts.balance
     if balance is None:
         return "unknown: the API was not asked, or did not answer"
-    low, high = balance - total.high, balance - total.low
+    most = total.high if facts.cap is None else min(total.high, facts.cap)
+    low, high = balance - most, balance - min(total.low, most)
     now = f"{credits(balance)} now"
     if low < 0:
         return f"{now}: {credits(-low)} too few for all of it; what fits runs, the rest waits for more"

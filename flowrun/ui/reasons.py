@@ -23,10 +23,11 @@ _GLOSSES = {
 _DECISIONS = {
     Decision.HIT: "unchanged",
     Decision.RESUME: "its task is in flight; nothing is paid again",
-    Decision.UNCERTAIN: "an earlier request was never answered",
+    Decision.UNCERTAIN: "needs your decision: see below",
     Decision.HELD: "kept although its inputs changed",
     Decision.GATED: "waits for an approval",
 }
+_TOLD_BELOW = (Decision.REJECTED, Decision.BLOCKED)
 _MOST_FIELDS = 4
 
 
@@ -40,9 +41,11 @@ def reason_words(step: Step, *, alike: bool = True) -> str:
 
 def _why(step: Step, alike: bool) -> str:
     if step.problems:
-        return safe(f"{step.problems[0].code}: {step.problems[0].message}")
+        return f"{safe(step.problems[0].code)}: see below"
     if step.why is None:
         return _DECISIONS.get(step.decision, "")
+    if step.decision in _TOLD_BELOW:
+        return f"{step.why.reason.value}: see below"
     detail = _detail(step.why)
     if step.why.detail and not alike:
         detail += ", and the like"

@@ -21,7 +21,5 @@ def check_golden(name_path: Path, text: str) -> None:
     assert name_path.is_file(), f"{name_path} is missing; {SWITCH}=1 writes it"
     expected = name_path.read_bytes().decode()
     if text != expected:
-        lines = difflib.unified_diff(
-            expected.splitlines(), text.splitlines(), "expected", "now", lineterm="", n=2
-        )
+        lines = difflib.unified_diff(expected.splitlines(), text.splitlines(), "expected", "now", lineterm="", n=2)
         raise AssertionError(f"{name_path.name} differs; {SWITCH}=1 takes the new text:\n" + "\n".join(lines))

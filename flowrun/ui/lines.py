@@ -1,0 +1,230 @@
+"""Progress as plain lines that stay: one for each change a person waits for. Owns which events are worth a line.
+
+Nothing moves the cursor, so the lines read the same in a terminal, a log and CI. What happens to many nodes at once
+(reused, blocked, skipped, waiting for a slot) is counted or told once a model, so that a thousand nodes stay readable.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from flowrun.engine import events as ev
+from flowrun.engine.failure import Verdict
+from flowrun.engine.scheduler import RESEND_CEILING, RESENDS
+from flowrun.engine.states import NodeState
+from flowrun.ui.numbers import credits, duration, elapsed, moment, plural, spent
+from flowrun.ui.paint import palette, safe
+
+_WORD = 9  # columns of the word that opens a line
+_KINDS = {
+    "succeeded": "good",
+    "resumed": "good",
+    "submitted": "work",
+    "exported": "good",
+    "retry": "warn",
+    "queued": "quiet",
+    "kept": "warn",
+    "over-cap": "warn",
+    "paused": "warn",
+    "left": "warn",
+    "stopping": "warn",
+    "damaged": "bad",
+    "failed": "bad",
+    "rejected": "bad",
+    "uncertain": "bad",
+}
+_TROUBLE = frozenset({"failed", "rejected", "uncertain", "over-cap", "paused", "kept", "damaged", "stopping"})
+_ENDS = {Verdict.REJECT: "rejected", Verdict.DOUBT: "uncertain"}
+_TAKEN_UP = {
+    "resumed": "its task from an earlier run is taken up; nothing is paid again",
+    "joined": "another flowrun is making it; its result will be used",
+}
+_EXPORTS = {
+    "written": ("exported", ""),
+    "replaced": ("exported", ""),
+    "removed": ("removed", ": nothing exports it any more"),
+    "kept": ("kept", ": changed since we wrote it; --overwrite replaces it"),
+    "damaged": ("damaged", ": its bytes in the store are not what they should be; nothing was written"),
+}
+_LIMITS = {
+    "concurrency": "no slot is free; it and those after it wait for one",
+    "daily": "the day's generations are used up",
+}
+_CAPS = {
+    "run-cap": "over the cap (--max-credits)",
+    "balance": "over the balance",
+    "unknown-price": "has no known price, so nothing of it runs under a cap (--allow-unknown-price)",
+}
+
+Line = tuple[str, str]  # (word, the rest)
+
+
+class Lines:
+    """Hears events in order and writes what is worth a line. `write` gets whole lines, line break included; `quiet`: only
+    what went wrong."""
+
+    def __init__(self, write: Callable[[str], None], colour: bool, quiet: bool) -> None:
+        self._write, self._paint, self._quiet = write, palette(colour), quiet
+        self._start: float | None = None
+        self._models: dict[str, str] = {}  # unit -> model
+        self._retries: dict[str, int | None] = {}  # address -> the manifest's number
+        self._tries: Counter[tuple[str, str]] = Counter()
+        self._since: dict[str, float] = {}  # unit -> when it was submitted
+        self._ends: Counter[NodeState] = Counter()
+        self._told: set[tuple[str, str]] = set()
+        self._tellers: dict[type[Any], Callable[[Any], Iterator[Line]]] = {
+            ev.RunStarted: self._run_started,
+            ev.Decided: self._decided,
+            ev.Queued: self._queued,
+            ev.OverCap: self._over_cap,
+            ev.Granted: self._granted,
+            ev.Submitted: self._submitted,
+            ev.Progressed: self._progressed,
+            ev.Stored: self._stored,
+            ev.AttemptFailed: self._failed,
+            ev.Left: self._left,
+            ev.Settled: self._settled,
+            ev.Interrupted: self._interrupted,
+            ev.Exported: self._exported,
+            ev.RunEnded: self._ended,
+        }
+
+    def take_in(self, event: ev.Event) -> None:
+        """The next event; writes nothing, a line, or a line with a hint below it."""
+        if self._start is None:
+            self._start = event.at
+        teller = self._tellers.get(type(event))
+        if teller is None:
+            return
+        for word, rest in teller(event):
+            if not self._quiet or word in _TROUBLE:
+                self._say(event.at, word, rest)
+
+    def _say(self, at: float, word: str, rest: str) -> None:
+        time = f"[{elapsed(at - (self._start or at))}]"
+        head, _, hint = rest.partition("\n")
+        shown = self._paint(word, _KINDS.get(word, "")) + " " * max(0, _WORD - len(word))
+        self._write(f"{self._paint(time, 'quiet')} {shown}  {safe(head)}\n")
+        if hint:
+            self._write(f"{' ' * (len(time) + _WORD + 3)}{safe(hint)}\n")
+
+    def _once(self, kind: str, name: str) -> bool:
+        """Whether this is the first time."""
+        first = (kind, name) not in self._told
+        self._told.add((kind, name))
+        return first
+
+    # -- one teller an event
+
+    def _run_started(self, event: ev.RunStarted) -> Iterator[Line]:
+        cap = "" if event.cap is None else f", at most {credits(event.cap)}"
+        profile = f" ({event.profile})" if event.profile else ""
+        yield "run", f"{event.run}: {event.flow}{profile} on {event.provider}{cap}"
+
+    def _decided(self, event: ev.Decided) -> Iterator[Line]:
+        self._retries[event.address] = event.retry
+        self._models.update({f"{event.address}#{spec.take}": spec.model for spec in event.units})
+        if event.decision in ("failed", "rejected", "uncertain"):
+            yield event.decision, f"{event.address}: {event.detail or event.reason or 'see the summary'}"
+
+    def _queued(self, event: ev.Queued) -> Iterator[Line]:
+        model = self._models.get(event.unit, "")
+        if self._once(f"queued {event.limit}", model or event.unit):
+            until = f", until {moment(event.until)} UTC" if event.until and event.limit == "daily" else ""
+            reason = _LIMITS.get(event.limit, f"waits for {event.limit}")
+            yield "queued", f"{self._name(event.unit)}: {model}{': ' if model else ''}{reason}{until}"
+
+    def _over_cap(self, event: ev.OverCap) -> Iterator[Line]:
+        about = self._models.get(event.unit, "") if event.cap == "unknown-price" else ""
+        if self._once(f"over {event.cap}", about):
+            left = "" if event.left is None else f"; {credits(event.left)} left"
+            yield "over-cap", f"{self._name(event.unit)}: {_CAPS.get(event.cap, event.cap)}{left}"
+
+    def _granted(self, event: ev.Granted) -> Iterator[Line]:
+        if event.how in _TAKEN_UP:
+            yield event.how, f"{self._name(event.unit)}: {_TAKEN_UP[event.how]}"
+
+    def _submitted(self, event: ev.Submitted) -> Iterator[Line]:
+        self._since[event.unit] = event.at
+        yield "submitted", f"{self._name(event.unit)}: task {event.task[:8]}, {spent(event.credits)}"
+
+    def _progressed(self, event: ev.Progressed) -> Iterator[Line]:
+        model = self._models.get(event.unit, event.unit)
+        if event.status == "THROTTLED" and self._once("throttled", model):
+            yield "throttled", f"{self._name(event.unit)}: in the API's queue for {model}; nothing is resent"
+
+    def _stored(self, event: ev.Stored) -> Iterator[Line]:
+        since = self._since.pop(event.unit, None)
+        took = "" if since is None else f"in {duration(event.at - since)}, "
+        yield "succeeded", f"{self._name(event.unit)}: {took}{spent(event.credits)}"
+
+    def _failed(self, event: ev.AttemptFailed) -> Iterator[Line]:
+        verdict, name = Verdict(event.verdict), self._name(event.unit)
+        if verdict is Verdict.PAUSE_MODEL:
+            model = self._models.get(event.unit, "")
+            yield from [("paused", _with_hint(f"{model or name}: {event.message}", event.hint))] * self._once(
+                "day", model
+            )
+        elif verdict is Verdict.PAUSE_RUN:
+            yield from [("paused", _with_hint(f"everything: {event.message}", event.hint))] * self._once("run", "")
+        elif (again := self._again(event, verdict)) is not None:
+            yield "retry", f"{name}: in {duration(again)}: {event.message}{_charged(event)}"
+        else:
+            rejected = verdict is Verdict.RETRY and event.rejected
+            word = "rejected" if rejected else _ENDS.get(verdict, "failed")
+            yield word, _with_hint(f"{name}: {event.message} [{event.code}]{_charged(event)}", event.hint)
+
+    def _again(self, event: ev.AttemptFailed, verdict: Verdict) -> float | None:
+        """Seconds until the scheduler tries again, None where it gives up: its own rule, told in advance."""
+        if verdict not in (Verdict.RETRY, Verdict.RESEND):
+            return None
+        asked = self._retries.get(event.unit.rpartition("#")[0])
+        allowed = RESENDS if verdict is Verdict.RESEND else event.attempts if asked is None else asked
+        done = self._tries[event.unit, event.verdict]
+        if done >= allowed:
+            return None
+        self._tries[event.unit, event.verdict] += 1
+        doubled: float = min(RESEND_CEILING, event.delay * 2**done)
+        return doubled if verdict is Verdict.RESEND else event.delay
+
+    def _left(self, event: ev.Left) -> Iterator[Line]:
+        task = f"task {event.task[:8]}" if event.task else "what was sent"
+        yield "left", f"{self._name(event.unit)}: {task} goes on at the API and stays on record"
+
+    def _settled(self, event: ev.Settled) -> Iterator[Line]:
+        self._ends[event.state] += 1
+        yield from ()
+
+    def _interrupted(self, event: ev.Interrupted) -> Iterator[Line]:
+        if event.times > 1:
+            yield "stopping", "now; what was sent stays on record, the next apply takes it up"
+        else:
+            yield "stopping", "nothing new starts; tasks at the API stay on record. Once more stops at once"
+
+    def _exported(self, event: ev.Exported) -> Iterator[Line]:
+        if event.status in _EXPORTS:
+            word, more = _EXPORTS[event.status]
+            yield word, f"{event.path}{more}"
+
+    def _ended(self, event: ev.RunEnded) -> Iterator[Line]:
+        for state in (NodeState.REUSED, NodeState.SKIPPED, NodeState.BLOCKED, NodeState.EXCLUDED):
+            if count := self._ends[state]:
+                yield state.value, plural(count, "node")
+
+    def _name(self, unit: str) -> str:
+        """The address; with its take where the node has several."""
+        address, _, take = unit.rpartition("#")
+        return address if take == "1" and f"{address}#2" not in self._models else unit
+
+
+def _with_hint(text: str, hint: str | None) -> str:
+    return f"{text}\n{hint}" if hint else text
+
+
+def _charged(event: ev.AttemptFailed) -> str:
+    """What the attempt cost, as far as that is sure; what is not sure stands in the message."""
+    if event.charged is None:
+        return ""
+    return f" It cost {credits(event.charged)}." if event.charged else " It cost nothing."

@@ -1,0 +1,82 @@
+"""What a run came to, as a person reads it: made, reused, failed, spent, and what to type next. Owns the order of parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from flowrun.engine.summary import Summary
+from flowrun.ui.numbers import credits, duration, number, plural, priced
+from flowrun.ui.paint import palette
+from flowrun.ui.summary_parts import export_lines, left_lines, trouble_lines
+from flowrun.ui.typed import Typed
+
+NARROWEST = 40
+_HEADS = {
+    0: ("Done in {}", "good"),
+    1: ("Ended after {}; not everything was made", "bad"),
+    2: ("Ended after {}; the manifest or the command line is wrong", "bad"),
+    3: ("Stopped by a limit after {}; apply again to go on", "warn"),
+    4: ("Stopped after {}; with --locked nothing is generated", "bad"),
+    5: ("Stopped after {}; the store or the ledger is damaged", "bad"),
+    6: ("Ended after {}; an outcome at the API is unknown", "bad"),
+    7: ("Stopped after {} by the surroundings; nothing is lost, apply again", "bad"),
+    130: ("Interrupted after {}", "warn"),
+    143: ("Terminated after {}", "warn"),
+}
+_WORDS = {"succeeded": "made", "excluded": "not selected", "pending": "not reached"}
+_ORDER = (
+    "succeeded",
+    "reused",
+    "failed",
+    "rejected",
+    "uncertain",
+    "blocked",
+    "cancelled",
+    "skipped",
+    "excluded",
+    "pending",
+)
+
+
+def summary_text(
+    summary: Summary,
+    *,
+    file: str,
+    exit_code: int,
+    elapsed: float,
+    colour: bool,
+    width: int,
+    cap: int | None = None,
+    provider: str = "runway",
+    flags: Sequence[str] = (),
+) -> str:
+    """The whole text, ending in a line break. `elapsed`: seconds; `cap`: the credits this apply might commit; `flags`:
+    those of the command that the next one needs too (``--profile draft``)."""
+    paint, columns, typed = palette(colour), max(NARROWEST, width), Typed(file, tuple(flags))
+    head, kind = _HEADS.get(exit_code, ("Ended after {}", "bad"))
+    code = f" (exit {exit_code})" if exit_code else ""
+    lines = [
+        paint(head.format(duration(elapsed)) + code + ".", kind),
+        f"{_counts(summary)}. {_spent(summary, provider)}",
+        *trouble_lines(summary, typed, paint, columns),
+        *left_lines(summary, typed, columns, cap),
+        *export_lines(summary, typed, paint),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _counts(summary: Summary) -> str:
+    counts = summary.counts()
+    words = [f"{number(counts[state])} {_WORDS.get(state, state)}" for state in _ORDER if counts.get(state)]
+    return ", ".join(words) or "No nodes"
+
+
+def _spent(summary: Summary, provider: str) -> str:
+    """What this run cost, never 0 where it is not known."""
+    unknown = f"{plural(summary.unpriced, 'generation')} of unknown price" if summary.unpriced else ""
+    if not summary.credits and not unknown:
+        return "Nothing was paid."
+    if provider == "sandbox":
+        return f"{credits(summary.credits)} of the sandbox's; nothing was paid."
+    paid = priced(summary.credits) if summary.credits else ""
+    return f"Spent {' and '.join(filter(None, (paid, unknown)))}."
