@@ -8,9 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from flowrun.plan.document import plan_schema
-
 from flowrun.engine.events import event_schema
+from flowrun.plan.document import plan_schema
 from flowrun.sandbox.scenario import scenario_schema
 
 FOLDER = Path(__file__).parent.parent / "schemas"

@@ -28,7 +28,9 @@ def org(**flags: Any) -> None:
         }
         output.document({"provider": provider, "balance": found.balance, "models": models})
     else:
-        output.data(org_text(found.models, found.used_today, found.balance, provider=provider))
+        limits, used, balance = found.models, found.used_today, found.balance
+        colour, width = output.data_colour, output.width
+        output.data(org_text(limits, used, balance, provider=provider, colour=colour, width=width))
 
 
 @click.command()
@@ -47,7 +49,7 @@ def status(**flags: Any) -> None:
     if output.json:
         output.document({"open": [asdict(row) for row in tasks], "uncertain": [asdict(row) for row in uncertain]})
     else:
-        output.data(status_text(tasks, uncertain))
+        output.data(status_text(tasks, uncertain, colour=output.data_colour, width=output.width))
 
 
 @click.command()

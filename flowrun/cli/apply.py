@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from flowrun.cli.flags import FILE, options_of, output_of, planned, shown
+from flowrun.cli.flags import FILE, carried, options_of, output_of, planned, shown
 from flowrun.cli.output import Output, can_ask
 
 if TYPE_CHECKING:
     from flowrun.engine.events import Event
     from flowrun.production.applying import Applied
+    from flowrun.production.options import Options
     from flowrun.production.production import Proposal
 
 
@@ -52,7 +53,7 @@ def apply(file: Path, yes: bool, on_quota: str | None, events: str | None, **fla
     started = time.monotonic()
     production = Production(file, options, Surroundings())
     lines = Lines(output.chat, output.colour, output.quiet)
-    asker = _Asker(file, output, yes)
+    asker = _Asker(file, options, output, yes)
     with _event_sink(events) as sink:
 
         def emit(event: Event) -> None:
@@ -61,23 +62,25 @@ def apply(file: Path, yes: bool, on_quota: str | None, events: str | None, **fla
                 _write_event(sink, event)
 
         applied = production.apply(confirm=asker.confirm, emit=emit, interruptible=_interruptible(output))
-    _tell(file, applied, time.monotonic() - started, output)
+    _tell(file, applied, asker.agreed, options, time.monotonic() - started, output)
     raise SystemExit(int(applied.exit))
 
 
 class _Asker:
     """One question, on a terminal, where real credits would be spent."""
 
-    def __init__(self, file: Path, output: Output, yes: bool) -> None:
-        self._file, self._output, self._yes = file, output, yes
+    def __init__(self, file: Path, options: Options, output: Output, yes: bool) -> None:
+        self._file, self._options, self._output, self._yes = file, options, output, yes
+        self.agreed: Proposal | None = None
 
     def confirm(self, proposal: Proposal) -> bool:
         from flowrun.cli.plan import plan_words
 
+        self.agreed = proposal
         if proposal.banner:
             self._output.chat(proposal.banner)
         if proposal.plan.needs_provider or not proposal.plan.is_done:
-            self._output.chat(plan_words(proposal, self._file, self._output))
+            self._output.chat(plan_words(proposal, self._file, self._options, self._output))
         if not proposal.spends or self._yes:
             return True
         if can_ask():
@@ -123,7 +126,9 @@ def _write_event(sink: TextIO, event: Event) -> None:
     sink.flush()
 
 
-def _tell(file: Path, applied: Applied, elapsed: float, output: Output) -> None:
+def _tell(
+    file: Path, applied: Applied, proposal: Proposal | None, options: Options, elapsed: float, output: Output
+) -> None:
     from flowrun.ui.summary_text import summary_text
 
     if output.json:
@@ -136,5 +141,8 @@ def _tell(file: Path, applied: Applied, elapsed: float, output: Output) -> None:
         elapsed=elapsed,
         colour=output.colour,
         width=output.width,
+        cap=proposal.cap if proposal else None,
+        provider=proposal.provider if proposal else "runway",
+        flags=carried(options),
     )
     (output.talk if applied.exit else output.chat)(text)

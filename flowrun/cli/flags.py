@@ -76,3 +76,16 @@ def options_of(flags: dict[str, Any]) -> Options:
 
     known = set(Options.__dataclass_fields__)
     return Options(**{name: value for name, value in flags.items() if name in known})
+
+
+def carried(options: Options) -> tuple[str, ...]:
+    """The flags that the next command about the same production needs too, as they would be typed."""
+    found: list[str] = []
+    for name, values in (("--var", options.vars), ("--vars-file", options.vars_files)):
+        for value in values:
+            found += [name, str(value)]
+    if options.profile is not None:
+        found += ["--profile", options.profile]
+    if options.scenario is not None:
+        found += ["--scenario", str(options.scenario)]
+    return (*found, "--sandbox") if options.sandbox and options.scenario is None else tuple(found)

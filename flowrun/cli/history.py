@@ -51,7 +51,7 @@ def runs(file: Path | None, limit: int, **flags: Any) -> None:
     if output.json:
         output.document([asdict(row) for row in rows])
     else:
-        output.data(runs_text(rows))
+        output.data(runs_text(rows, colour=output.data_colour, width=output.width))
 
 
 @click.command()
@@ -64,11 +64,14 @@ def show(what: Path, node: str | None, **flags: Any) -> None:
     """Show one run (by id), one media file (by its digest), or with FILE NODE the last result of a node, with its recipe."""
     output = output_of(flags)
     from flowrun.production.options import Surroundings
-    from flowrun.production.queries import show_anything
-    from flowrun.ui.runs_text import shown_text
+    from flowrun.production.queries import ShownRun, show_anything
+    from flowrun.ui.recipe_text import recipe_text
+    from flowrun.ui.runs_text import run_text
 
     found = show_anything(what, node, options_of(flags), Surroundings())
     if output.json:
         output.document(found.to_json())
+    elif isinstance(found, ShownRun):
+        output.data(run_text(found.run, found.steps, colour=output.data_colour, width=output.width))
     else:
-        output.data(shown_text(found.title, found.to_json()))
+        output.data(recipe_text(found.title, found.result, colour=output.data_colour))

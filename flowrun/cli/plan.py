@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowrun.cli.flags import FILE, options_of, output_of, planned, shown
+from flowrun.cli.flags import FILE, carried, options_of, output_of, planned, shown
 from flowrun.cli.output import Output
 
 if TYPE_CHECKING:
+    from flowrun.production.options import Options
     from flowrun.production.production import Proposal
 
 
@@ -28,7 +29,8 @@ def plan(file: Path, strict: bool, verbose: bool, **flags: Any) -> None:
     from flowrun.production.options import Surroundings
     from flowrun.production.production import Production
 
-    proposal = Production(file, options_of(flags), Surroundings()).propose()
+    options = options_of(flags)
+    proposal = Production(file, options, Surroundings()).propose()
     problems = proposal.plan.problems
     if problems or (strict and proposal.plan.warnings):
         raise SystemExit(tell_diagnostics([*problems, *proposal.plan.warnings], output) or 2)
@@ -39,7 +41,7 @@ def plan(file: Path, strict: bool, verbose: bool, **flags: Any) -> None:
     if output.json:
         output.document(proposal.document())
     else:
-        output.data(plan_words(proposal, file, output, verbose=verbose, colour=output.data_colour))
+        output.data(plan_words(proposal, file, options, output, verbose=verbose, colour=output.data_colour))
 
 
 def _no_source(name: str) -> str | None:
@@ -49,7 +51,13 @@ def _no_source(name: str) -> str | None:
 
 
 def plan_words(
-    proposal: Proposal, file: Path, output: Output, *, verbose: bool = False, colour: bool | None = None
+    proposal: Proposal,
+    file: Path,
+    options: Options,
+    output: Output,
+    *,
+    verbose: bool = False,
+    colour: bool | None = None,
 ) -> str:
     """The plan as a person reads it."""
     from flowrun.ui.plan_text import PlanFacts, plan_text
@@ -64,4 +72,5 @@ def plan_words(
         banner=None,
     )
     shade = output.colour if colour is None else colour
-    return plan_text(facts, file=str(file), colour=shade, width=output.width, verbose=verbose)
+    flags = carried(options)
+    return plan_text(facts, file=str(file), colour=shade, width=output.width, verbose=verbose, flags=flags)

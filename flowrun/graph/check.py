@@ -3,7 +3,9 @@ paths, into diagnostics, which point at places."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from flowrun.diagnostics.model import Diagnostic, Note, Severity
@@ -11,10 +13,13 @@ from flowrun.diagnostics.span import Span
 from flowrun.graph.inputs import InputError, InputFacts, KnownMedia, PendingMedia, Seen, UploadedMedia, look
 from flowrun.graph.model import Instance
 from flowrun.graph.outcomes import Artifact
-from flowrun.graph.request import Request, WrittenMedia
+from flowrun.graph.places import applies
+from flowrun.graph.request import Request, Source, WrittenMedia
 from flowrun.media.facts import MediaFacts
 from flowrun.operations.model import UNKNOWN, MediaLeaf, Path, Problem
 from flowrun.template import EnvValue, SecretText
+
+_MOST_NOTES = 8
 
 
 def look_at_media(request: Request, inputs: InputFacts) -> tuple[dict[Path, Seen], list[Diagnostic]]:
@@ -25,14 +30,20 @@ def look_at_media(request: Request, inputs: InputFacts) -> tuple[dict[Path, Seen
         try:
             seen[each.path] = look(each.source, inputs)
         except InputError as error:
-            problems.append(Diagnostic(error.code, error.message, each.span, error.hint))
+            span, notes = request.place_at(each.path)
+            problems.append(Diagnostic(error.code, error.message, span, error.hint, notes))
         else:
-            if isinstance(seen[each.path], UploadedMedia):
-                problems.append(_hand_written(each.span))
+            if isinstance(seen[each.path], UploadedMedia) and not _is_asset(each.source):
+                problems.append(hand_written(request.place_at(each.path)[0]))
     return seen, problems
 
 
-def _hand_written(span: Span) -> Diagnostic:
+def _is_asset(source: Source) -> bool:
+    """Assets are spoken of where they are declared."""
+    return isinstance(source, WrittenMedia) and source.asset is not None
+
+
+def hand_written(span: Span | None) -> Diagnostic:
     message = "this upload URI cannot be read, so it is known by its text alone, and it dies within 24 hours"
     return Diagnostic("upload-uri", message, span, "name the file itself instead", severity=Severity.WARNING)
 
@@ -70,19 +81,40 @@ def _media_leaf(source: WrittenMedia | Artifact, seen: Seen | None) -> Any:
 
 
 def _diagnostic(problem: Problem, instance: Instance, request: Request) -> Diagnostic:
-    span = request.span_at(problem.path)
+    span, notes = request.place_at(problem.path)
     if problem.missing is not None:
-        span = _key_that_lacks(problem.path, instance, span)
-    elif problem.code == "unknown-input":
-        span = _key_span(problem.path, instance) or span
-    notes = []
+        span, notes = _key_that_lacks(problem.path, instance, span), ()
+    elif problem.code == "unknown-input" and (key := _key_span(problem.path, instance)):
+        span, notes = key, ()
     if problem.earlier is not None:
-        notes.append(Note("the earlier one is here", request.span_at(problem.earlier)))
+        notes = (*notes, Note("the earlier one is here", request.span_at(problem.earlier)))
     if _inherited(problem.path, instance):
-        notes.append(Note(f"this default applies to node {instance.node.id}", instance.node.decl.key_span))
-    if instance.each is not None:
-        notes.append(Note(f"in instance {instance.address}"))
-    return Diagnostic(problem.code, problem.message, span, problem.hint, tuple(notes), problem.severity)
+        notes = (*notes, applies(instance.node))
+    return Diagnostic(problem.code, problem.message, span, problem.hint, notes, problem.severity)
+
+
+def in_instance(diagnostic: Diagnostic, instance: Instance) -> Diagnostic:
+    """The diagnostic with a note that tells which instance of a fan-out it is about."""
+    if instance.each is None:
+        return diagnostic
+    return replace(diagnostic, notes=(*diagnostic.notes, Note(f"in instance {instance.address}")))
+
+
+def folded(found: Iterable[tuple[Instance, Diagnostic]]) -> Iterator[Diagnostic]:
+    """One diagnostic for one mistake, though many instances meet it; the notes name a few of those."""
+    groups: dict[Diagnostic, list[tuple[Instance, Diagnostic]]] = {}
+    for instance, diagnostic in found:
+        groups.setdefault(replace(diagnostic, notes=()), []).append((instance, diagnostic))
+    for group in groups.values():
+        notes = dict.fromkeys(note for _, each in group for note in each.notes)
+        shown = (*islice(notes, _MOST_NOTES), *_more(len(notes) - _MOST_NOTES, "place"))
+        first = in_instance(replace(group[0][1], notes=shown), group[0][0])
+        instances = len({instance.address for instance, _ in group if instance.each})
+        yield replace(first, notes=(*first.notes, *_more(instances - 1, "instance")))
+
+
+def _more(count: int, what: str) -> tuple[Note, ...]:
+    return (Note(f"and in {count:,} more {what}{'s' if count > 1 else ''}"),) if count > 0 else ()
 
 
 def _inherited(path: Path, instance: Instance) -> bool:

@@ -144,9 +144,7 @@ def _check_place(place: Place, node: CompiledNode, flow: Flow) -> Diagnostic | N
     root = place.reference.root
     if root not in _KEYS_OF_ROOT[place.key]:
         where = "the file of a foreach" if place.key == "file" else f"'{place.key}'"
-        return Diagnostic(
-            "misplaced-reference", f"'{root}' cannot be used in {where}", place.span, _why_not(root)
-        )
+        return Diagnostic("misplaced-reference", f"'{root}' cannot be used in {where}", place.span, _why_not(root))
     if root == "each" and not node.is_fanout:
         message = f"'each' is only there in a node with 'foreach', and {node.id} has none"
         return Diagnostic("misplaced-reference", message, place.span, "add foreach, or name a variable instead")
@@ -164,7 +162,9 @@ def check_name(place: Place, flow: Flow) -> Diagnostic | None:
     root, steps = place.reference.root, place.reference.steps
     if root == "nodes" and steps and not isinstance(steps[0], str):
         message = "which node is meant must be known before anything runs"
-        return Diagnostic("dynamic-node", message, place.span, "write its id, as in nodes.hero; a key may vary: nodes.shot[each.key]")
+        return Diagnostic(
+            "dynamic-node", message, place.span, "write its id, as in nodes.hero; a key may vary: nodes.shot[each.key]"
+        )
     if not steps or not isinstance(steps[0], str):
         return None
     if root in _PARTS:

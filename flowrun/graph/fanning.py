@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from flowrun.diagnostics.model import Diagnostic, DiagnosticError
+from flowrun.diagnostics.span import Span
 from flowrun.graph.model import CompiledNode, Each
 from flowrun.graph.outcomes import Artifact, AssetMedia
 from flowrun.graph.values import Expression, ListValue, Literal, MapValue, SourcedText, Value, sourced, sourced_tree
 from flowrun.graph.work import Stop, Work
-from flowrun.diagnostics.span import Span
 from flowrun.manifest.data import read_rows
 from flowrun.manifest.fanout import Item, expand_items
 from flowrun.yaml_tree import Entry, Scalar, Sequence, Tree, from_plain
@@ -141,7 +141,9 @@ def _leaves(value: Any) -> Iterator[Any]:
 def _shadow(value: Any, span: Span) -> Tree:
     """A tree for a value with assets in it: each stands by its name."""
     if isinstance(value, Mapping):
-        return TreeMapping(tuple(Entry(Scalar(name, span, True), _shadow(each, span)) for name, each in value.items()), span)
+        return TreeMapping(
+            tuple(Entry(Scalar(name, span, True), _shadow(each, span)) for name, each in value.items()), span
+        )
     if isinstance(value, list):
         return Sequence(tuple(_shadow(each, span) for each in value), span)
     if isinstance(value, AssetMedia):

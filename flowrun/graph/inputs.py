@@ -4,6 +4,7 @@ rules of written media; reading files is the implementation's."""
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -49,6 +50,10 @@ class PendingMedia:
 Seen: TypeAlias = KnownMedia | UnreadMedia | UploadedMedia | PendingMedia
 
 
+_SCHEME = re.compile(r"(?P<name>[A-Za-z][A-Za-z0-9+.-]*)://|(?P<data>data):", re.IGNORECASE)
+_LONGEST_SHOWN = 80
+
+
 class InputError(Exception):
     """Media that cannot be used. `code` is a diagnostic's."""
 
@@ -78,21 +83,30 @@ def look(source: Source, inputs: InputFacts) -> Seen:
     return look_written(source, inputs)
 
 
+def has_scheme(text: str) -> bool:
+    """Whether a text in a media slot is an address of any kind, not a path."""
+    return _SCHEME.match(text) is not None
+
+
 def look_written(source: WrittenMedia, inputs: InputFacts) -> Seen:
     """The rules of a plain text in a media slot: https, runway, data, else a path; any other scheme is an error."""
-    text = source.text
-    scheme, mark, _ = text.partition("://")
-    if text.startswith("data:"):
-        return inputs.data(text)
-    if not mark:
+    text, scheme = source.text, _scheme(source.text)
+    if scheme is None:
         return _pinned(inputs.file(_path(source)), source)
+    if scheme == "data":
+        return _pinned(inputs.data(text), source)
     if scheme == "runway":
-        return UploadedMedia(text)
+        return _uploaded(source)
     if scheme == "https":
         _check_url(text)
         return inputs.url(text, source.pin)
     hint = "use https, or download it and name the file" if scheme == "http" else "use a path, https:// or runway://"
     raise InputError("bad-media-url", f"'{scheme}://' cannot be used as media", hint)
+
+
+def _scheme(text: str) -> str | None:
+    found = _SCHEME.match(text)
+    return (found["name"] or found["data"]).lower() if found else None
 
 
 def _path(source: WrittenMedia) -> Path:
@@ -101,25 +115,35 @@ def _path(source: WrittenMedia) -> Path:
     return source.base / source.text
 
 
+def _uploaded(source: WrittenMedia) -> UploadedMedia:
+    if source.pin is not None:
+        message = "an upload URI cannot be read, so it cannot be held to a pin"
+        raise InputError("pin-mismatch", message, "name the file itself, or take `sha256:` out")
+    return UploadedMedia(source.text)
+
+
 def _check_url(url: str) -> None:
     try:
-        host = urlsplit(url).hostname or ""
+        host = (urlsplit(url).hostname or "").rstrip(".")
     except ValueError:
         host = ""
-    if not host or "." not in host or _is_address(host):
-        raise InputError("bad-media-url", f"the URL needs the name of a public host, not '{host}'")
+    if "." not in host or _is_address(host):
+        hint = "use an address under a public domain, or download it and name the file"
+        raise InputError("bad-media-url", f"the URL needs the name of a public host, not '{host}'", hint)
 
 
 def _is_address(host: str) -> bool:
+    """An IP address in any spelling: no domain ends in digits alone."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
-        return False
+        return host.rpartition(".")[2].isdigit()
     return True
 
 
 def _pinned(known: KnownMedia, source: WrittenMedia) -> KnownMedia:
     if source.pin is not None and source.pin.removeprefix("sha256:") != known.digest.sha256:
-        message = f"'{source.text}' has other bytes than its pin: sha256 is {known.digest.sha256}"
+        name = source.text if len(source.text) <= _LONGEST_SHOWN else f"{source.text[:_LONGEST_SHOWN]}..."
+        message = f"'{name}' has other bytes than its pin: sha256 is {known.digest.sha256}"
         raise InputError("pin-mismatch", message, "restore the file, or change `sha256:` if the new bytes are meant")
     return known

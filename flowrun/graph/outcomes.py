@@ -27,7 +27,6 @@ def facts_of(kind: MediaKind | None) -> tuple[str, ...]:
     return FACTS if kind is None else _FACTS_OF[kind]
 
 
-
 @dataclass(frozen=True, slots=True)
 class Made:
     """The picked take's files; `takes`: those of every take, None while one of them is still to come."""

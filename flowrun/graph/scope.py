@@ -14,7 +14,7 @@ from flowrun.graph.address import Address, address
 from flowrun.graph.model import CompiledNode, Each, Fanouts
 from flowrun.graph.outcomes import Artifact, AssetMedia, Made, Outcome, Pending, Skipped, World
 from flowrun.graph.values import sourced
-from flowrun.manifest.declared import Flow
+from flowrun.manifest.declared import AssetDecl, Flow
 from flowrun.store.protocol import StoredFile
 from flowrun.template import EnvValue, Unresolved
 
@@ -158,7 +158,7 @@ class VarsLookup:
 class AssetsLookup:
     """`assets`: by name. One that speaks of a variable that nobody has set is not known yet."""
 
-    declared: Iterable[str]
+    declared: Mapping[str, AssetDecl]
     assets: Mapping[str, AssetMedia]
 
     template_opaque = "the assets"

@@ -12,7 +12,11 @@ from fnmatch import fnmatchcase
 
 from flowrun.diagnostics.suggest import suggest
 from flowrun.graph.address import Address, parse
+from flowrun.graph.edges import keys_hint
 from flowrun.graph.model import Graph, Instance
+
+_FORMS = "select node, node[key], +node, node+, tag:NAME or model:NAME"
+_SHOWN = 20
 
 
 class SelectionError(ValueError):
@@ -47,17 +51,17 @@ def _split(text: str, separator: str) -> list[str]:
 
 
 def _intersection(graph: Graph, text: str) -> set[Address]:
-    sets = [_term(graph, part) for part in _split(text, "&")]
-    return set.intersection(*sets)
+    return set.intersection(*(_term(graph, part) for part in _split(text, "&")))
 
 
 def _term(graph: Graph, text: str) -> set[Address]:
-    name = text.removeprefix("+").removesuffix("+")
-    found = _named(graph, name)
+    if not text.strip("+ "):
+        raise SelectionError("a selector is empty", _FORMS)
+    found = _named(graph, text.removeprefix("+").removesuffix("+"))
     result = set(found)
     if text.startswith("+"):
         result |= _reach(found, lambda at: graph.instances[at].waits_for)
-    if text.endswith("+") and len(text) > 1:
+    if text.endswith("+"):
         result |= _reach(found, graph.downstream)
     return result
 
@@ -75,34 +79,49 @@ def _reach(start: Iterable[Address], step: Callable[[Address], Iterable[Address]
 
 def _named(graph: Graph, name: str) -> set[Address]:
     kind, mark, value = name.partition(":")
-    if mark and kind in ("tag", "model"):
-        return _by(graph, kind, value)
-    try:
-        at = parse(name).without_take()
-    except ValueError as error:
-        raise SelectionError(str(error), "select nodes, node[key], tag:NAME or model:NAME") from None
+    if mark and kind == "tag":
+        return _by(graph, kind, value, lambda instance: instance.node.decl.tags)
+    if mark and kind == "model":
+        return _by(graph, kind, value, lambda instance: (instance.model,))
+    at = _address(name)
     if at in graph.instances:
         return {at}
-    if at.key is None and at.node_id in graph.fanouts:
-        return set(graph.fanouts[at.node_id])
-    near = suggest(name, [*graph.nodes, *(str(each) for each in graph.instances)])
-    raise SelectionError(f"there is no node '{name}'", f"did you mean {near}?" if near else _list(graph.nodes))
+    if at.key is None and at.node_id in graph.nodes and len(at.segments) == 1:
+        return set(graph.of_node(at.node_id))
+    raise _unknown(graph, at)
 
 
-def _by(graph: Graph, kind: str, value: str) -> set[Address]:
-    def has(instance: Instance) -> bool:
-        names = instance.node.decl.tags if kind == "tag" else (instance.model,)
-        return any(fnmatchcase(name, value) for name in names)
+def _address(name: str) -> Address:
+    try:
+        at = parse(name)
+    except ValueError as error:
+        raise SelectionError(str(error), _FORMS) from None
+    if at.take is not None:
+        raise SelectionError(f"'{name}' is one take, and instances are selected", f"write {at.without_take()}")
+    return at
 
-    found = {instance.address for instance in graph if has(instance)}
-    if not found:
-        known = (
-            {tag for each in graph for tag in each.node.decl.tags} if kind == "tag" else {each.model for each in graph}
-        )
-        near = suggest(value, known)
-        raise SelectionError(f"no node has the {kind} '{value}'", f"did you mean {near}?" if near else _list(known))
-    return found
+
+def _unknown(graph: Graph, at: Address) -> SelectionError:
+    members = graph.fanouts.get(at.node_id) if len(at.segments) == 1 else None
+    if at.key is not None and members is not None:
+        return SelectionError(f"fan-out '{at.node_id}' has no instance '{at.key}'", keys_hint(at.key, members))
+    if at.key is not None and at.node_id in graph.nodes and len(at.segments) == 1:
+        return SelectionError(f"'{at.node_id}' is no fan-out, so it has no instance '{at.key}'", f"write {at.node_id}")
+    near = suggest(str(at), graph.nodes)
+    return SelectionError(f"there is no node '{at}'", f"did you mean {near}?" if near else _list(graph.nodes))
+
+
+def _by(graph: Graph, kind: str, value: str, names: Callable[[Instance], Iterable[str]]) -> set[Address]:
+    """Instances with a tag or model that fits; `*` stands for anything."""
+    found = {each.address for each in graph if any(fnmatchcase(name, value) for name in names(each))}
+    if found:
+        return found
+    known = {name for each in graph for name in names(each)}
+    near = suggest(value, known)
+    raise SelectionError(f"no node has the {kind} '{value}'", f"did you mean {kind}:{near}?" if near else _list(known))
 
 
 def _list(names: Iterable[str]) -> str:
-    return f"there are {', '.join(sorted(names))}" if names else "there are none"
+    known = sorted(names)
+    more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
+    return f"there are {', '.join(known[:_SHOWN])}{more}" if known else "there are none"

@@ -17,7 +17,6 @@ from flowrun.diagnostics.span import Span
 from flowrun.template import Reference, Template, TemplateError, parse
 from flowrun.yaml_tree.tree import Mapping, Scalar, Sequence, Tree
 
-
 _MARKS = re.compile(r"^\s*\{\{[-+]?\s*|\s*[-+]?\}\}\s*$")
 
 

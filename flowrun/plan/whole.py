@@ -9,8 +9,10 @@ from functools import cached_property
 from flowrun.diagnostics.model import Diagnostic
 from flowrun.graph.address import Address
 from flowrun.graph.model import Graph
+from flowrun.plan.flowing import outcome_of_step
 from flowrun.plan.model import Cost, Decision, Reason, Step
-from flowrun.plan.planner import Planner, outcome_of_step
+from flowrun.plan.planner import Planner
+from flowrun.plan.reasons import cut
 
 
 @dataclass(frozen=True)
@@ -47,16 +49,20 @@ class Plan:
         """Requests that will certainly be sent."""
         return sum(step.submissions for step in self.steps.values())
 
+    @property
+    def most_submissions(self) -> int:
+        """Requests that may be sent at most, retries aside."""
+        return sum(step.most_submissions for step in self.steps.values())
+
     def submissions_of(self, model: str) -> tuple[int, int]:
         """The fewest and the most generations of a model that an apply may create."""
         steps = [step for step in self.steps.values() if step.model == model]
-        sure = sum(step.submissions for step in steps)
-        return sure, sure + sum(1 for step in steps if step.decision is Decision.UNDECIDED)
+        return sum(step.submissions for step in steps), sum(step.most_submissions for step in steps)
 
     @property
     def is_done(self) -> bool:
-        """Whether an apply would have nothing to generate or take up."""
-        idle = {Decision.HIT, Decision.SKIP}
+        """Whether an apply would have nothing to generate, take up or ask a person about."""
+        idle = {Decision.HIT, Decision.SKIP, Decision.HELD, Decision.EXCLUDED}
         return all(step.decision in idle for step in self.steps.values())
 
     @property
@@ -91,15 +97,15 @@ def _blocked_by_selection(step: Step, steps: Mapping[Address, Step]) -> Step:
     if not excluded:
         return step
     detail = f"{excluded[0]} is not selected and was never made; select +{step.address} to make it too"
-    return replace(step, why=replace(why, detail=detail))
+    return replace(step, why=replace(why, detail=cut(detail)))
 
 
 def waves(graph: Graph) -> list[list[Address]]:
-    """Instances by distance from the top, so that nobody in a wave depends on another in it."""
+    """Instances by distance from the top, so that nobody in a wave depends on another in it, or asks whether it is there."""
     depth: dict[Address, int] = {}
     found: list[list[Address]] = []
     for instance in graph:
-        level = 1 + max((depth[up] for up in instance.waits_for), default=-1)
+        level = 1 + max((depth[edge.source] for edge in instance.edges), default=-1)
         depth[instance.address] = level
         while len(found) <= level:
             found.append([])

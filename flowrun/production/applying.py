@@ -10,7 +10,7 @@ from typing import Any
 from flowrun.engine import events as ev
 from flowrun.engine.deciding import Deciding
 from flowrun.engine.driver import Driver
-from flowrun.engine.failure import AttemptError, Failure, Verdict
+from flowrun.engine.failure import Verdict
 from flowrun.engine.ports import Ports, Run
 from flowrun.engine.recovery import Recovery
 from flowrun.engine.scheduler import Scheduler
@@ -19,7 +19,6 @@ from flowrun.graph.address import parse
 from flowrun.graph.model import Graph
 from flowrun.ids import RunId
 from flowrun.ledger.protocol import Limits, Origin, Resend
-from flowrun.media.errors import NotMediaError
 from flowrun.media.probe import probe
 from flowrun.plan.model import Decision, Step, TakeStep
 from flowrun.plan.planner import Planner
@@ -27,12 +26,12 @@ from flowrun.plan.whole import Plan
 from flowrun.production.binding import Bound
 from flowrun.production.exits import Exit, first
 from flowrun.production.exporting import FolderOwnedError, Named, export_all, make_exporter, name_exports
+from flowrun.production.fetching import fetch_input
 from flowrun.production.organization import OrganizationView
 from flowrun.production.owner import is_gone
 from flowrun.secret import MASK, Secret
-from flowrun.store.protocol import FetchedUrl, RunRow, StepRow
+from flowrun.store.protocol import RunRow, StepRow
 
-LARGEST_INPUT = 200_000_000  # bytes of an https input; the API's own limit for an upload
 Emit = Callable[[ev.Event], None]
 
 
@@ -176,23 +175,7 @@ class Apply:
         return self.view.limits(model, self.cap, self.bound.options.allow_unknown_price)
 
     async def _fetch(self, url: str) -> None:
-        """Bring an https input into the store. Raises AttemptError."""
-        from flowrun.runway.errors import FetchError
-        from flowrun.runway.fetch import fetch
-        from flowrun.runway.http import open_http, proxied
-
-        store, now = self.bound.store, self.bound.around.clock.now
-        try:
-            async with open_http() as http:
-                with store.blobs.writer() as writer:
-                    got = await fetch(http, url, writer.write, max_bytes=LARGEST_INPUT, pin=not proxied(url))
-                    facts = await self.bound.around.offload(lambda: probe(writer.path))
-                    digest = writer.commit()
-        except (FetchError, NotMediaError, OSError) as error:
-            message = f"{url} cannot be used as an input: {error}. Nothing was submitted for it."
-            raise AttemptError(Failure(Verdict.FAIL, "input-not-fetched", message)) from error
-        store.urls.set(FetchedUrl(url, digest, facts, got.etag, now()))
-        self.bound.inputs.fetched(url)
+        await fetch_input(url, self.bound)
 
     def _settle_resends(self) -> None:
         """A person said to send these again: their uncertain intents are given up, on record."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,7 +75,7 @@ def bound(project: Path, options: Options, around: Surroundings) -> Iterator[Bou
     """Everything open for one command; closed after it. Raises FlowrunError for what cannot be opened."""
     base = store_root(project, around.environ.get("FLOWRUN_CACHE_DIR"))
     _refuse_network(base)
-    choice = choose(options, around, lambda: _holds_runway(base))
+    choice = choose(options, around, lambda: _holds_runway(base, around))
     root = base / "sandbox" if choice.name == "sandbox" else base
     with _open_store(root, choice, around) as store:
         account = _account(choice, root)
@@ -95,11 +95,19 @@ def _refuse_network(base: Path) -> None:
         raise FlowrunError(Exit.SURROUNDINGS, message, "set FLOWRUN_CACHE_DIR to a folder on a local disk")
 
 
-def _holds_runway(base: Path) -> bool:
-    """Whether the project has anything of Runway's: a result, a ledger it used."""
-    has_ledger = any((base / LEDGERS_USED).glob("*")) if (base / LEDGERS_USED).is_dir() else False
-    has_result = any((base / "results").glob("*/*.json")) if (base / "results").is_dir() else False
-    return has_ledger or has_result
+def _holds_runway(base: Path, around: Surroundings) -> bool:
+    """Whether the project has anything of Runway's: a result, or an attempt that a ledger it used still has open."""
+    if (base / "results").is_dir() and any((base / "results").glob("*/*.json")):
+        return True
+    used = (base / LEDGERS_USED).iterdir() if (base / LEDGERS_USED).is_dir() else ()
+    return any(_has_open(ledger_path(_state_dir(around), account.name), around) for account in used)
+
+
+def _has_open(path: Path, around: Surroundings) -> bool:
+    if not path.exists():
+        return False
+    with closing(SqliteLedger(path, around.clock.now)) as ledger:
+        return bool(ledger.open() or ledger.uncertain())
 
 
 def _open_store(root: Path, choice: Choice, around: Surroundings) -> DiskStore:

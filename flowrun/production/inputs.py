@@ -73,7 +73,7 @@ class DiskInputs:
         if pin is not None and pin.removeprefix("sha256:") != known.digest.sha256:
             message = f"{url} served other bytes than its pin: sha256 is {known.digest.sha256}"
             raise InputError("pin-mismatch", message, "change `sha256:` if the new bytes are meant")
-        return KnownMedia(known.digest, known.facts, "url", url)
+        return KnownMedia(known.digest, known.facts, "url", url if known.by_url else None)
 
     def data(self, uri: str) -> KnownMedia:
         """Raises InputError for a data URI that does not decode to media."""

@@ -8,6 +8,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from flowrun.clock import Clock, SystemClock
 from flowrun.engine.ports import Offload
@@ -40,10 +41,13 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """The process around: its environment and folder, time, threads, randomness."""
+    """The process around: its environment and folder, time, threads, randomness, and how https inputs are reached (an
+    httpx transport and a resolver of names, None: the network)."""
 
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     cwd: Path = field(default_factory=Path.cwd)
     clock: Clock = field(default_factory=SystemClock)
     offload: Offload = asyncio.to_thread
     rng: random.Random = field(default_factory=random.SystemRandom)
+    web: Any = None
+    resolve: Any = None

@@ -18,17 +18,20 @@ DAY = 24 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class OrganizationView:
-    """`read_at`: epoch seconds. `lowered`: the manifest's own limits, which never raise the organization's."""
+    """`read_at`: epoch seconds. `lowered`: the manifest's own limits, which never raise the organization's. `queue_ahead`:
+    how many more of each model may wait at the API, where they are THROTTLED until a slot is free."""
 
     organization: Organization
     read_at: float
     lowered: Mapping[str, int]
     ledger: Ledger
+    queue_ahead: int = 0
 
     def concurrency(self, model: str) -> int | None:
         """Generations of a model that may be in flight; None: no limit."""
         limits = [self._of(model).concurrent, self.lowered.get(model)]
-        return min((each for each in limits if each is not None), default=None)
+        lowest = min((each for each in limits if each is not None), default=None)
+        return None if lowest is None else lowest + self.queue_ahead
 
     def daily_left(self, model: str) -> int | None:
         """Generations of a model that the day still has; None: no limit."""
@@ -61,7 +64,7 @@ class OrganizationView:
         return self._counted(model) - self.ledger.created_since(model, self.read_at)
 
 
-async def read_organization(bound: Bound, lowered: Mapping[str, int]) -> OrganizationView:
+async def read_organization(bound: Bound, lowered: Mapping[str, int], queue_ahead: int = 0) -> OrganizationView:
     """Ask the API. Raises FlowrunError: unreachable, key refused, another provider than planned for."""
     client, now = bound.client(), bound.around.clock.now()
     try:
@@ -76,4 +79,4 @@ async def read_organization(bound: Bound, lowered: Mapping[str, int]) -> Organiz
     except (RunwayError, AttemptError) as error:
         hint = "check the network and RUNWAYML_BASE_URL, then apply again; nothing was submitted"
         raise FlowrunError(Exit.SURROUNDINGS, f"the API cannot be reached: {error}", hint) from error
-    return OrganizationView(found, now, lowered, bound.ledger)
+    return OrganizationView(found, now, lowered, bound.ledger, queue_ahead)

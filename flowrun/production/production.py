@@ -251,7 +251,8 @@ class Production:
             return None
         if at.choice.key is None:
             raise no_key()
-        return await read_organization(at, self.flow.limits.concurrency)
+        limits = self.flow.limits
+        return await read_organization(at, limits.concurrency, limits.queue_ahead or 0)
 
     def _proposal(self, plan: Plan, view: OrganizationView | None, at: Bound) -> Proposal:
         caps = [each for each in (self.options.max_credits, self.flow.limits.credits) if each is not None]

@@ -18,7 +18,7 @@ from flowrun.production.organization import read_organization
 from flowrun.production.production import Production
 from flowrun.runway.values import Organization
 from flowrun.store.location import find_project
-from flowrun.store.protocol import AmbiguousRunError, Result, RunRow
+from flowrun.store.protocol import AmbiguousRunError, Result, RunRow, StepRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +48,24 @@ def past_runs(file: Path | None, limit: int, options: Options, around: Surroundi
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShownResult:
     title: str
-    fields: dict[str, Any]
+    result: Result
 
     def to_json(self) -> dict[str, Any]:
-        return self.fields
+        return _result_json(self.result)
 
 
-def show_anything(what: Path, node: str | None, options: Options, around: Surroundings) -> Shown:
+@dataclass(frozen=True, slots=True)
+class ShownRun:
+    run: RunRow
+    steps: tuple[StepRow, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self.run), "steps": [asdict(step) for step in self.steps]}
+
+
+def show_anything(what: Path, node: str | None, options: Options, around: Surroundings) -> ShownResult | ShownRun:
     """A run by id, a media file by its digest, or the last result of a node. Raises FlowrunError."""
     if node is not None:
         return _show_node(Production(what, options, around, demand=False), node)
@@ -65,27 +74,27 @@ def show_anything(what: Path, node: str | None, options: Options, around: Surrou
     return _show_run(str(what), options, around)
 
 
-def _show_node(production: Production, node: str) -> Shown:
+def _show_node(production: Production, node: str) -> ShownResult:
     flow = production.flow
     with production.open() as at:
         result = at.store.results.last_at(at.choice.name, flow.name, flow.profile, node.partition("#")[0])
     if result is None:
         hint = f"flowrun plan {production.path} says what would make one"
         raise FlowrunError(Exit.WRONG, f"'{node}' has no result yet", hint)
-    return Shown(f"{node}: result {result.id}", _result_json(result))
+    return ShownResult(f"{node}: result {result.id}", result)
 
 
-def _show_file(path: Path, options: Options, around: Surroundings) -> Shown:
+def _show_file(path: Path, options: Options, around: Surroundings) -> ShownResult:
     with (around.cwd / path).open("rb") as stream:
         named = digest.of_stream(stream)
     with bound(find_project(around.cwd / path), options, around) as at:
         found = at.store.results.by_blob(named.sha256)
     if not found:
         raise FlowrunError(Exit.WRONG, f"no result in this store has the bytes of {path}", "is it another project's?")
-    return Shown(f"{path}: made by task {found[0].task}", _result_json(found[0]))
+    return ShownResult(f"{path}: made by task {found[0].task}", found[0])
 
 
-def _show_run(run: str, options: Options, around: Surroundings) -> Shown:
+def _show_run(run: str, options: Options, around: Surroundings) -> ShownRun:
     with bound(find_project(around.cwd / "manifest"), options, around) as at:
         try:
             found = at.store.runs.get(run)
@@ -93,8 +102,7 @@ def _show_run(run: str, options: Options, around: Surroundings) -> Shown:
             raise FlowrunError(Exit.WRONG, f"several runs begin with '{run}'", ", ".join(error.candidates)) from None
     if found is None:
         raise FlowrunError(Exit.WRONG, f"there is no run '{run}'", "flowrun runs lists them")
-    row, steps = found
-    return Shown(f"run {row.id}", {**asdict(row), "steps": [asdict(step) for step in steps]})
+    return ShownRun(*found)
 
 
 def _result_json(result: Result) -> dict[str, Any]:

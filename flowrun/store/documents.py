@@ -142,7 +142,7 @@ def pick_from_json(data: Mapping[str, Any]) -> Pick:
 
 def url_to_json(fetched: FetchedUrl, shown: str) -> dict[str, Any]:
     """`shown`: the URL as it may be read by people; the file's name tells whose it is."""
-    entry = {"etag": fetched.etag, "fetched_at": fetched.fetched_at}
+    entry = {"etag": fetched.etag, "fetched_at": fetched.fetched_at, "by_url": fetched.by_url}
     return {"url": shown, **entry, **_stored_to_json(StoredFile(fetched.digest, fetched.facts))}
 
 
@@ -150,7 +150,7 @@ def url_from_json(data: Mapping[str, Any], url: str) -> FetchedUrl:
     """Raises DocumentError."""
     stored = _stored_from_json(data)
     etag, at = _field(data, "etag", str, NoneType), _field(data, "fetched_at", int, float)
-    return FetchedUrl(url, stored.digest, stored.facts, etag, at)
+    return FetchedUrl(url, stored.digest, stored.facts, etag, at, data.get("by_url") is True)
 
 
 def upload_to_json(upload: Upload) -> dict[str, Any]:

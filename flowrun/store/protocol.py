@@ -181,13 +181,14 @@ class Picks(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FetchedUrl:
-    """An https input as it was when it was fetched."""
+    """An https input as it was when it was fetched. `by_url`: the API could fetch it by the same address."""
 
     url: str
     digest: Digest
     facts: MediaFacts
     etag: str | None
     fetched_at: float
+    by_url: bool = False
 
 
 class Urls(Protocol):

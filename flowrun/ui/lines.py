@@ -62,7 +62,7 @@ Line = tuple[str, str]  # (word, the rest)
 
 
 class Lines:
-    """Hears events in order and writes what is worth a line. `write` gets whole lines, line break included; `quiet`: only
+    """Hears events in order and writes what is worth a line. `write` gets a line at a time, without its break; `quiet`: only
     what went wrong."""
 
     def __init__(self, write: Callable[[str], None], colour: bool, quiet: bool) -> None:
@@ -106,9 +106,9 @@ class Lines:
         time = f"[{elapsed(at - (self._start or at))}]"
         head, _, hint = rest.partition("\n")
         shown = self._paint(word, _KINDS.get(word, "")) + " " * max(0, _WORD - len(word))
-        self._write(f"{self._paint(time, 'quiet')} {shown}  {safe(head)}\n")
+        self._write(f"{self._paint(time, 'quiet')} {shown}  {safe(head)}")
         if hint:
-            self._write(f"{' ' * (len(time) + _WORD + 3)}{safe(hint)}\n")
+            self._write(f"{' ' * (len(time) + _WORD + 3)}{safe(hint)}")
 
     def _once(self, kind: str, name: str) -> bool:
         """Whether this is the first time."""

@@ -17,6 +17,7 @@ from flowrun.ui.plan_stops import stop_lines
 from flowrun.ui.plan_totals import total_lines
 from flowrun.ui.typed import Typed
 
+__all__ = ["PlanFacts", "nothing_to_do", "plan_text"]
 NARROWEST = 40  # columns; below that nothing is set narrower
 
 
@@ -29,12 +30,12 @@ def plan_text(
     verbose: bool = False,
     flags: Sequence[str] = (),
 ) -> str:
-    """The whole text, ending in a line break. `file`: the manifest as the person named it; `flags`: those that the next
+    """The whole text, without a line break at its end. `file`: the manifest as the person named it; `flags`: those that the next
     command needs too (``--profile draft``). `verbose`: nothing is collapsed or shortened."""
     paint, columns = palette(colour), max(NARROWEST, width)
     banner = [paint(safe(facts.banner), "warn"), ""] if facts.banner else []
     parts = banner + _body(facts, Typed(file, tuple(flags)), paint, columns, verbose)
-    return "\n".join(parts) + "\n"
+    return "\n".join(parts)
 
 
 def _body(facts: PlanFacts, typed: Typed, paint: Paint, columns: int, verbose: bool) -> list[str]:

@@ -50,7 +50,7 @@ def summary_text(
     provider: str = "runway",
     flags: Sequence[str] = (),
 ) -> str:
-    """The whole text, ending in a line break. `elapsed`: seconds; `cap`: the credits this apply might commit; `flags`:
+    """The whole text, without a line break at its end. `elapsed`: seconds; `cap`: the credits this apply might commit; `flags`:
     those of the command that the next one needs too (``--profile draft``)."""
     paint, columns, typed = palette(colour), max(NARROWEST, width), Typed(file, tuple(flags))
     head, kind = _HEADS.get(exit_code, ("Ended after {}", "bad"))
@@ -62,7 +62,7 @@ def summary_text(
         *left_lines(summary, typed, columns, cap),
         *export_lines(summary, typed, paint),
     ]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)
 
 
 def _counts(summary: Summary) -> str:

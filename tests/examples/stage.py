@@ -5,28 +5,32 @@ from __future__ import annotations
 import hashlib
 import random
 import shutil
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
+from flowrun.diagnostics.model import Diagnostic
 from flowrun.engine import events as ev
 from flowrun.plan.model import Decision
 from flowrun.plan.whole import Plan
 from flowrun.production.applying import Applied
 from flowrun.production.options import Options, Surroundings
 from flowrun.production.production import Production
-from tests.examples.virtual_time import VirtualClock, at_once
+from tests.support.virtual_time import START, VirtualClock, offload, run_virtual
 
+T = TypeVar("T")
 EXAMPLES = Path(__file__).parents[2] / "examples"
 TINY = "media: tiny\n"  # what is sent and kept does not hang on the size of the media
 
 
 @dataclass
 class Stage:
-    """`folder`: the example's copy, which is its project."""
+    """`folder`: the example's copy, which is its project. `now`: epoch seconds, which go on from apply to apply."""
 
     folder: Path
     manifest: str
-    clock: VirtualClock = field(default_factory=VirtualClock)
+    now: float = START
     rng: random.Random = field(default_factory=lambda: random.Random(20))
 
     @classmethod
@@ -35,24 +39,44 @@ class Stage:
         shutil.copytree(EXAMPLES / example, folder)
         return cls(folder, manifest)
 
-    def production(self, scenario: str = TINY, **options) -> Production:
+    def production(self, clock: VirtualClock, scenario: str = TINY, **options) -> Production:
         script = self.folder.parent / "scenario.yaml"
         script.write_text(scenario)
-        around = Surroundings({}, self.folder, self.clock, at_once, self.rng)
+        around = Surroundings(environ={}, cwd=self.folder, clock=clock, offload=offload, rng=self.rng)
         return Production(self.folder / self.manifest, Options(scenario=script, **options), around)
 
     def plan(self, **options) -> Plan:
-        return self.production(**options).plan()
+        return self._in_time(lambda clock: at_once(self.production(clock, **options).plan()))
 
-    def apply(self, scenario: str = TINY, **options) -> Done:
-        """Plan, apply, and what came of both."""
-        self.clock.pass_by(60)
-        events: list[ev.Event] = []
-        plan = self.plan(**options)
-        started = self.clock.now()
-        applied = self.production(scenario, **options).apply(emit=events.append)
-        sent = [each.unit for each in events if isinstance(each, ev.Submitted)]
-        return Done(plan, applied, sorted(sent), self.clock.now() - started)
+    def problems(self, **options) -> tuple[Diagnostic, ...]:
+        return self._in_time(lambda clock: at_once(self.production(clock, **options).validate()))
+
+    def apply(self, scenario: str = TINY, stop_at: str | None = None, **options) -> Done:
+        """Plan, apply, and what came of both. `stop_at`: an interrupt comes as soon as this unit was sent."""
+        self.now += 60
+        plan, started, events = self.plan(**options), self.now, []
+        interrupts: list[Callable[[], None]] = []
+
+        def hear(event: ev.Event) -> None:
+            events.append(event)
+            if isinstance(event, ev.Submitted) and event.unit == stop_at:
+                interrupts[0]()
+
+        applied = self._in_time(
+            lambda clock: self.production(clock, scenario, **options).apply_async(
+                emit=hear, interruptible=interrupts.append
+            )
+        )
+        return Done(plan, applied, events, self.now - started)
+
+    def _in_time(self, work: Callable[[VirtualClock], Awaitable[T]]) -> T:
+        async def main(clock: VirtualClock) -> T:
+            try:
+                return await work(clock)
+            finally:
+                self.now = clock.now()
+
+        return run_virtual(main, start=self.now)
 
     def edit(self, name: str, old: str, new: str) -> None:
         """Replace a text that stands somewhere in a file, wherever it stands."""
@@ -70,15 +94,24 @@ class Stage:
 
 @dataclass(frozen=True)
 class Done:
-    """`sent`: units whose requests were accepted. `seconds`: of virtual time."""
+    """`seconds`: of virtual time."""
 
     plan: Plan
     applied: Applied
-    sent: list[str]
+    events: list[ev.Event]
     seconds: float
+
+    @property
+    def sent(self) -> list[str]:
+        """Units whose requests were accepted."""
+        return sorted(each.unit for each in self.events if isinstance(each, ev.Submitted))
 
     @property
     def promised(self) -> list[str]:
         """Units that the plan said would or might be sent."""
         moving = (Decision.RUN, Decision.UNDECIDED)
         return sorted(f"{step.address}#1" for step in self.plan.steps.values() if step.decision in moving)
+
+
+async def at_once(value: T) -> T:
+    return value

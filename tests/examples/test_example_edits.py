@@ -82,7 +82,7 @@ def touch(stage: Stage) -> Stage:
 def move_project(stage: Stage) -> Stage:
     moved = stage.folder.with_name("moved to another place")
     stage.folder.rename(moved)
-    return Stage(moved, stage.manifest, stage.clock, stage.rng)
+    return Stage(moved, stage.manifest, stage.now, stage.rng)
 
 
 def sort_rows(stage: Stage) -> Stage:
@@ -162,8 +162,8 @@ def test_all_harmless_edits_at_once(made: Stage) -> None:
 
 
 def test_another_process_with_other_luck_and_a_later_day_sends_nothing(made: Stage) -> None:
-    made.clock.pass_by(400 * 24 * 3600)
-    assert Stage(made.folder, MANIFEST, made.clock, random.Random(99)).apply().sent == []
+    later = made.now + 400 * 24 * 3600
+    assert Stage(made.folder, MANIFEST, later, random.Random(99)).apply().sent == []
 
 
 # -- edits that change recipes
@@ -267,6 +267,66 @@ def test_forcing_one_shot_makes_that_shot(made: Stage) -> None:
     assert made.exports(FLOW) == after
 
 
+def test_what_was_forced_flows_on_whatever_it_is_called(made: Stage) -> None:
+    made.apply(force=("hero",))
+    forced = made.exports(FLOW)
+    assert rename_nodes(made).apply().sent == []
+    assert made.exports(FLOW) == forced
+
+
+def test_what_was_forced_comes_back_with_its_prompt(made: Stage) -> None:
+    made.apply(force=("hero",))
+    forced = made.exports(FLOW)
+    made.edit(MANIFEST, "amber eyes", "green eyes")
+    made.apply()
+    made.edit(MANIFEST, "green eyes", "amber eyes")
+    assert made.apply().sent == []
+    assert made.exports(FLOW) == forced
+
+
+def test_an_interrupted_force_is_collected_and_flows_on_unasked(made: Stage) -> None:
+    before = made.exports(FLOW)
+    assert made.apply(force=("hero",), stop_at="hero#1").applied.exit is Exit.INTERRUPTED
+    rest = made.apply()
+    assert (rest.applied.exit, rest.sent) == (Exit.DONE, ["finale#1", "reveal#1", *SHOTS])
+    assert made.exports(FLOW)["still.png"] != before["still.png"]
+    assert made.apply().sent == []
+
+
+# -- damage
+
+
+def test_a_lost_export_comes_back_from_the_store(made: Stage) -> None:
+    before = made.exports(FLOW)
+    (made.folder / "out" / "sandbox" / FLOW / "still.png").unlink()
+    assert made.apply().sent == []
+    assert made.exports(FLOW) == before
+
+
+@pytest.mark.parametrize("damage", ["result-missing", "result-damaged"])
+def test_a_film_that_the_store_lost_is_one_request(made: Stage, damage: str) -> None:
+    wanted = made.exports(FLOW)["shots/waking.mp4"]
+    blob = next(each for each in (made.folder / ".flowrun" / "sandbox" / "blobs").rglob(wanted))
+    if damage == "result-damaged":
+        blob.chmod(0o644)
+        blob.write_bytes(blob.read_bytes()[:-1])
+    else:
+        blob.unlink()
+    done = made.apply()
+    assert done.sent == done.promised == ["shot[waking]#1"]
+    (why,) = (step.why for step in done.plan.steps.values() if step.why)
+    assert why.reason.value == damage
+    assert made.apply().sent == []
+
+
+def test_a_still_that_the_store_lost_costs_no_film_where_it_comes_out_the_same(tmp_path: Path) -> None:
+    stage = Stage.of(FLOW, MANIFEST, tmp_path)
+    stage.apply(IDENTICAL)
+    still = stage.exports(FLOW)["still.png"]
+    next((stage.folder / ".flowrun" / "sandbox" / "blobs").rglob(still)).unlink()
+    assert stage.apply(IDENTICAL).sent == ["hero#1"]
+
+
 # -- profiles
 
 
@@ -296,3 +356,17 @@ def test_a_selected_shot_is_blocked_until_its_hero_is_selected_too(tmp_path: Pat
     stage = Stage.of(FLOW, MANIFEST, tmp_path)
     assert stage.apply(select=("shot[waking]",)).sent == []
     assert stage.apply(select=("+shot[waking]",)).sent == ["hero#1", "shot[waking]#1"]
+
+
+def test_without_its_closing_shot_nothing_is_sent_and_the_file_stays_until_pruned(made: Stage) -> None:
+    off = made.apply(vars=("reveal=false",))
+    assert (off.applied.exit, off.sent) == (Exit.DONE, [])
+    assert {(output, status) for output, _, status in off.applied.summary.exports} >= {
+        ("reveal", "orphan"),
+        ("reveal", "skipped"),
+    }
+    assert "reveal.mp4" in made.exports(FLOW)
+    made.apply(vars=("reveal=false",), prune=True)
+    assert "reveal.mp4" not in made.exports(FLOW)
+    assert made.apply().sent == []
+    assert "reveal.mp4" in made.exports(FLOW)

@@ -36,7 +36,7 @@ def test_nothing_is_to_be_said_against_an_example(
     tmp_path: Path, example: str, manifest: str, profile: str | None
 ) -> None:
     if (example, profile) != ("hello-image", "draft"):
-        assert Stage.of(example, manifest, tmp_path).production(profile=profile).validate() == ()
+        assert Stage.of(example, manifest, tmp_path).problems(profile=profile) == ()
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,12 @@ def test_killed_at_each_step_and_taken_up_again(tmp_path: Path, monkeypatch: pyt
         deaths[where] = deaths.get(where, 0) + 1
         before = stage.submissions if (stage.root / ".flowrun/sandbox/api").exists() else 0
         done = stage.apply()
-        open_window = where in ("before submit", "after submit", "after SqliteLedger.intend", "before SqliteLedger.submitted")
+        open_window = where in (
+            "before submit",
+            "after submit",
+            "after SqliteLedger.intend",
+            "before SqliteLedger.submitted",
+        )
         if done.exit is Exit.UNKNOWN:
             assert open_window, f"uncertain after dying {where}"
             assert stage.submissions == before

@@ -115,7 +115,11 @@ def test_moderation_fails_one_node_and_is_remembered(tmp_path: Path) -> None:
 def test_failure_reaches_only_what_is_below_it(tmp_path: Path) -> None:
     stage = Stage(tmp_path, CHAIN.replace("a red fox", "a red fox [moderated]"))
     done = stage.apply()
-    assert done.summary.states == {"hero": NodeState.REJECTED, "shot[a]": NodeState.BLOCKED, "shot[b]": NodeState.BLOCKED}
+    assert done.summary.states == {
+        "hero": NodeState.REJECTED,
+        "shot[a]": NodeState.BLOCKED,
+        "shot[b]": NodeState.BLOCKED,
+    }
 
 
 LOST = "faults: [{on: text_to_image, match: {nth: 1}, do: {lost: after}}]\n"
@@ -182,7 +186,9 @@ def test_tasks_of_a_manifest_that_changed_are_collected_all_the_same(tmp_path: P
 
 
 def test_overload_is_sent_again_and_paid_once(tmp_path: Path) -> None:
-    stage = Stage(tmp_path, CHAIN, scenario="faults: [{on: generations, match: {nth: 1}, do: {status: 503, times: 2}}]\n")
+    stage = Stage(
+        tmp_path, CHAIN, scenario="faults: [{on: generations, match: {nth: 1}, do: {status: 503, times: 2}}]\n"
+    )
     done = stage.apply()
     assert (done.exit, stage.submissions) == (Exit.DONE, 3)
 

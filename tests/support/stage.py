@@ -1,8 +1,8 @@
 """A project on a temporary disk, run whole: real manifests, store, ledger and sandbox, in virtual time.
 
-    stage = Stage(tmp_path, "fox: {uses: ...}")
-    done = stage.apply()
-    assert stage.submissions == 1
+stage = Stage(tmp_path, "fox: {uses: ...}")
+done = stage.apply()
+assert stage.submissions == 1
 """
 
 from __future__ import annotations
@@ -62,7 +62,11 @@ class Stage:
 
     def production(self, clock: VirtualClock, **flags: Any) -> Production:
         around = Surroundings(
-            environ=self.environ, cwd=self.root, clock=clock, offload=offload, rng=random.Random(7)  # noqa: S311
+            environ=self.environ,
+            cwd=self.root,
+            clock=clock,
+            offload=offload,
+            rng=random.Random(7),  # noqa: S311
         )
         return Production(self.path, self.options(**flags), around)
 

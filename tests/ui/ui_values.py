@@ -18,7 +18,7 @@ AT = 1_795_316_725.0  # 2026-11-22 03:05:25 UTC
 
 
 def golden(name: str, text: str) -> None:
-    check_golden(GOLDEN / f"{name}.txt", text)
+    check_golden(GOLDEN / f"{name}.txt", text + "\n")
 
 
 def origin(address: str, manifest: str = "story.yaml") -> Origin:

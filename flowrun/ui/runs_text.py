@@ -1,0 +1,202 @@
+"""Past runs, one run, the organization, and what is open at the API: tables that fit a terminal. Owns their columns.
+
+Times are UTC. Long names are cut in the middle so that both ends tell them apart; ids and commands are never cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from flowrun.ledger.protocol import IntentRow, TaskRow
+from flowrun.runway.values import ModelLimits
+from flowrun.store.protocol import RunRow, StepRow
+from flowrun.ui.numbers import credits, duration, moment, number, plural, priced
+from flowrun.ui.paint import Paint, palette, safe
+from flowrun.ui.plan_stops import uncertain_ways
+from flowrun.ui.shown_text import shown_text
+from flowrun.ui.tables import Cell, cut_middle, hanging, table
+from flowrun.ui.typed import Typed, ways_on
+
+__all__ = ["org_text", "run_text", "runs_text", "shown_text", "status_text"]
+_ENDS = {
+    0: ("done", "good"),
+    1: ("failed", "bad"),
+    2: ("wrong", "bad"),
+    3: ("stopped", "warn"),
+    4: ("locked", "bad"),
+    5: ("damaged", "bad"),
+    6: ("uncertain", "bad"),
+    7: ("cut short", "bad"),
+    130: ("interrupted", "warn"),
+    143: ("terminated", "warn"),
+}
+_STATES = {
+    "succeeded": "good",
+    "reused": "quiet",
+    "skipped": "quiet",
+    "excluded": "quiet",
+    "failed": "bad",
+    "rejected": "bad",
+    "uncertain": "bad",
+    "blocked": "warn",
+}
+_NO_END = ("no end", "warn")
+_WITH_MODEL = 100  # columns from which a task's model has room
+
+
+def runs_text(rows: Sequence[RunRow], *, colour: bool = False, width: int = 80) -> str:
+    """One line a run, in the order given; "no end" is a run that goes on or died."""
+    if not rows:
+        return "No runs yet."
+    paint = palette(colour)
+    head = [Cell(name, "bold") for name in ("run", "started (UTC)", "flow")]
+    head += [Cell("end", "bold"), Cell("sent", "bold", right=True), Cell("credits", "bold", right=True)]
+    room = max(8, width - 70)
+    return _lines(table([head, *(_run_cells(row, room) for row in rows)], paint))
+
+
+def _run_cells(row: RunRow, room: int) -> list[Cell]:
+    flow = f"{row.flow}.{row.profile}" if row.profile else row.flow
+    word, kind = _end(row.exit)
+    return [
+        Cell(safe(row.id)),
+        Cell(moment(row.started_at)),
+        Cell(cut_middle(safe(flow), room)),
+        Cell(word, kind),
+        Cell(number(row.submitted), right=True),
+        Cell(number(row.credits), right=True),
+    ]
+
+
+def _end(code: int | None) -> tuple[str, str]:
+    return _NO_END if code is None else _ENDS.get(code, (f"exit {code}", "bad"))
+
+
+def run_text(row: RunRow, steps: Sequence[StepRow], *, colour: bool = False, width: int = 80) -> str:
+    """One run with its steps: how each ended, why it was made, what is to know of it."""
+    paint = palette(colour)
+    profile = f", profile {row.profile}" if row.profile else ""
+    word, kind = _end(row.exit)
+    took = f" after {duration(row.ended_at - row.started_at)}" if row.ended_at is not None else ""
+    code = f" (exit {row.exit})" if row.exit else ""
+    lines = [
+        paint(safe(f"Run {row.id}"), "bold"),
+        safe(f"{row.flow}{profile} on {row.provider}, from {row.manifest}"),
+        f"started {moment(row.started_at)} UTC; {paint(word, kind)}{took}{code}",
+        f"{plural(row.submitted, 'request')} sent, {priced(row.credits)}",
+        *([""] if steps else []),
+        *_step_lines(steps, paint, width),
+    ]
+    return _lines(lines)
+
+
+def _step_lines(steps: Sequence[StepRow], paint: Paint, columns: int) -> Iterator[str]:
+    cells = [
+        [
+            Cell(safe(step.state), _STATES.get(step.state, "")),
+            Cell(cut_middle(safe(step.address), max(16, columns // 3))),
+            Cell("" if step.credits is None else credits(step.credits), right=True),
+            Cell(safe(step.reason)),
+        ]
+        for step in steps
+    ]
+    for step, line in zip(steps, table(cells, paint, indent="  "), strict=True):
+        yield line
+        if step.detail:
+            yield from hanging("      ", safe(step.detail), columns)
+
+
+# -- the organization
+
+
+def org_text(
+    limits: Mapping[str, ModelLimits],
+    used_today: Mapping[str, int],
+    balance: int,
+    *,
+    provider: str = "runway",
+    colour: bool = False,
+    width: int = 80,
+) -> str:
+    """Balance, and by model: generations at once, used in the last 24 hours, of how many, and how many are left."""
+    paint = palette(colour)
+    title = "the sandbox's play money" if provider == "sandbox" else safe(provider)
+    lines = [f"Balance on {title}: {priced(balance)}"]
+    models = sorted({*limits, *used_today})
+    if models:
+        names = ("model", "at once", "last 24 h", "a day", "left")
+        head = [Cell(name, "bold", right=at > 0) for at, name in enumerate(names)]
+        rows = [_model_cells(each, limits.get(each), used_today.get(each, 0), max(12, width - 44)) for each in models]
+        lines += ["", *table([head, *rows], paint)]
+    return _lines(lines)
+
+
+def _model_cells(model: str, limits: ModelLimits | None, used: int, room: int) -> list[Cell]:
+    known = limits or ModelLimits()
+    left = None if known.daily is None else max(0, known.daily - used)
+    numbers = [_limit(known.concurrent), number(used), _limit(known.daily)]
+    return [
+        Cell(cut_middle(safe(model), room)),
+        *(Cell(text, right=True) for text in numbers),
+        Cell(_limit(left), "bad" if left == 0 else "", right=True),
+    ]
+
+
+def _limit(value: int | None) -> str:
+    return "no limit" if value is None else number(value)
+
+
+# -- what is open
+
+
+def status_text(
+    tasks: Sequence[TaskRow],
+    uncertain: Sequence[IntentRow],
+    *,
+    colour: bool = False,
+    width: int = 80,
+) -> str:
+    """Open tasks, oldest first as given, and unanswered requests with the ways on."""
+    if not tasks and not uncertain:
+        return "Nothing is in flight, and nothing is uncertain."
+    paint = palette(colour)
+    parts = [*_open_lines(tasks, paint, width)]
+    if uncertain:
+        parts += ["", paint(f"Uncertain: these need your decision ({number(len(uncertain))})", "bold")]
+        parts += [line for row in uncertain for line in _uncertain_lines(row, width)]
+    return _lines(parts)
+
+
+def _open_lines(tasks: Sequence[TaskRow], paint: Paint, columns: int) -> list[str]:
+    if not tasks:
+        return ["Nothing is in flight."]
+    head = [Cell(name, "bold") for name in ("task", "node", "status", "since (UTC)", "model")]
+    rows = [_task_cells(row, columns) for row in tasks]
+    if columns < _WITH_MODEL:
+        head, rows = head[:-1], [row[:-1] for row in rows]
+    title = f"{plural(len(tasks), 'task')} at the API; apply again or collect takes them up, nothing is paid twice"
+    return [*hanging("", title, columns), "", *table([head, *rows], paint)]
+
+
+def _task_cells(row: TaskRow, columns: int) -> list[Cell]:
+    return [
+        Cell(safe(row.task)),
+        Cell(cut_middle(safe(row.origin.address), max(18, columns - 82))),
+        Cell(safe(row.status.lower()), _STATES.get(row.status.lower(), "work")),
+        Cell(moment(row.submitted_at)[5:]),
+        Cell(safe(row.model)),
+    ]
+
+
+def _uncertain_lines(row: IntentRow, columns: int) -> list[str]:
+    cost = "an unknown number of credits" if row.credits is None else f"up to {credits(row.credits)}"
+    text = f"sent {moment(row.intended_at)} UTC to {row.model}, never answered; it may have been accepted, for {cost}"
+    flags = ("--profile", row.origin.profile) if row.origin.profile else ()
+    typed = Typed(row.origin.manifest, flags)
+    where = f"  {safe(row.origin.address)} of {safe(row.origin.manifest)}:"
+    return [where, *hanging("    ", safe(text), columns), *ways_on(uncertain_ways(row.origin.address, typed), "    ")]
+
+
+def _lines(lines: Sequence[str]) -> str:
+    """One text, as all of them here: without a line break at its end."""
+    return "\n".join(lines)
