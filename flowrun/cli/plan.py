@@ -65,7 +65,7 @@ def plan_words(
     facts = PlanFacts(
         plan=proposal.plan,
         balance=proposal.balance,
-        daily_left=proposal.daily_left(),
+        daily_left=proposal.daily_left,
         seconds=proposal.seconds,
         cap=proposal.cap,
         provider=proposal.provider,

@@ -9,17 +9,17 @@ from dataclasses import replace
 from flowrun.diagnostics.model import Diagnostic, DiagnosticError, in_order
 from flowrun.graph.address import Address
 from flowrun.graph.assets import find_assets
-from flowrun.graph.check import check_request, folded, look_at_media
+from flowrun.graph.check import folded, found_wrong, look_at_media
 from flowrun.graph.compile import compile_nodes
 from flowrun.graph.cycles import cycles, links_of, node_order
 from flowrun.graph.defaults import compile_defaults
 from flowrun.graph.expand import expand
 from flowrun.graph.inputs import InputFacts
 from flowrun.graph.model import Edge, Graph, Instance
-from flowrun.graph.outcomes import Artifact, AssetMedia, Skipped, World
+from flowrun.graph.outcomes import Artifact, AssetMedia, Skipped
 from flowrun.graph.outputs import check_outputs
 from flowrun.graph.places import place_of
-from flowrun.graph.request import Request, evaluate, evaluation_problem, make_request
+from flowrun.graph.request import evaluate, evaluation_problem, make_request
 from flowrun.graph.scope import ScopeSource
 from flowrun.graph.standing import Standing, settle
 from flowrun.graph.values import Expression
@@ -43,7 +43,8 @@ def build(flow: Flow, catalogue: Catalogue, inputs: InputFacts, read_data: ReadD
         expand(work.nodes[node_id], work)
     problems.extend(check_outputs(flow, work.nodes, work.fanouts))
     _stop_on_errors(problems)
-    graph, standing = settle(Graph(flow, work.nodes, _in_order(work.instances), work.fanouts), work.source, problems)
+    graph = Graph(flow, work.nodes, _in_order(work.instances), work.fanouts)
+    standing = settle(graph, work.source, problems)
     problems.extend(check_graph(graph, work.source, standing, inputs))
     _stop_on_errors(problems)
     return replace(graph, warnings=in_order(problems)), work.source
@@ -87,12 +88,14 @@ def check_graph(graph: Graph, source: ScopeSource, standing: Standing, inputs: I
 def _check(
     instance: Instance, graph: Graph, source: ScopeSource, standing: Standing, inputs: InputFacts
 ) -> Iterator[Diagnostic]:
-    request, problems = checked_request(instance, graph, source, standing, inputs)
+    scope = source.full(instance.each, standing, graph.fanouts)
+    request = make_request(instance, scope)
+    seen, problems = look_at_media(request, inputs)
     yield from request.problems
     yield from problems
-    salt = instance.node.salt
-    if isinstance(salt, Expression):
-        yield from _check_salt(salt, instance, source.full(instance.each, standing, graph.fanouts))
+    yield from found_wrong(instance, request, seen)
+    if isinstance(instance.node.salt, Expression):
+        yield from _check_salt(instance.node.salt, instance, scope)
 
 
 def _check_salt(salt: Expression, instance: Instance, scope: Mapping[str, object]) -> Iterator[Diagnostic]:
@@ -107,12 +110,3 @@ def _check_salt(salt: Expression, instance: Instance, scope: Mapping[str, object
         span, notes = place_of(salt, instance.each)
         hint = "use a fact of it, such as .sha256"
         yield Diagnostic("artifact-in-text", f"{found.template_opaque} cannot be a salt", span, hint, notes)
-
-
-def checked_request(
-    instance: Instance, graph: Graph, source: ScopeSource, world: World, inputs: InputFacts
-) -> tuple[Request, list[Diagnostic]]:
-    """An instance's request in a world, and what media and catalogue have against it."""
-    request = make_request(instance, source.full(instance.each, world, graph.fanouts))
-    seen, problems = look_at_media(request, inputs)
-    return request, [*problems, *check_request(instance, request, seen)]

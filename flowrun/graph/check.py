@@ -49,7 +49,12 @@ def hand_written(span: Span | None) -> Diagnostic:
 
 
 def check_request(instance: Instance, request: Request, seen: Mapping[Path, Seen]) -> Iterator[Diagnostic]:
-    """Everything the catalogue has against the request. Unknown parts are not judged."""
+    """Everything the catalogue has against the request, each with its instance. Unknown parts are not judged."""
+    return (in_instance(each, instance) for each in found_wrong(instance, request, seen))
+
+
+def found_wrong(instance: Instance, request: Request, seen: Mapping[Path, Seen]) -> Iterator[Diagnostic]:
+    """The same without the instance, so that what many instances meet can be folded."""
 
     def facts(path: Path) -> MediaFacts | None:
         known = seen.get(path)

@@ -67,21 +67,18 @@ class EdgeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """`source` comes first. `guarded`: the reference copes with a skipped source; `gather`: one of a list.
-
-    `open`: the source may be skipped, which only the run will tell; then a mere `is defined` waits for it too.
-    """
+    """`source` comes first. `guarded`: the reference copes with a skipped source; `gather`: one of a list."""
 
     source: Address
     kind: EdgeKind
     span: Span
     guarded: bool = False
     gather: bool = False
-    open: bool = False
 
     @property
-    def waits(self) -> bool:
-        return self.open or self.kind is not EdgeKind.PRESENCE
+    def passes_skip(self) -> bool:
+        """Whether a skipped source skips who refers to it so."""
+        return self.kind in (EdgeKind.DATA, EdgeKind.FACT) and not self.guarded and not self.gather
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +96,7 @@ class Each:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One node of the graph. `request`: its inputs with defaults merged in; `each`: its row of a fan-out.
-
-    `may_skip`: whether it is skipped depends on what others make, so only the run will tell.
-    """
+    """One node of the graph. `request`: its inputs with defaults merged in; `each`: its row of a fan-out."""
 
     address: Address
     node: CompiledNode
@@ -113,17 +107,11 @@ class Instance:
     takes: int
     edges: tuple[Edge, ...]
     order: int
-    may_skip: bool = False
 
     @property
     def waits_for(self) -> tuple[Address, ...]:
         """The upstream that must be settled first, in order of first mention."""
-        return tuple(dict.fromkeys(edge.source for edge in self.edges if edge.waits))
-
-    @property
-    def upstream(self) -> tuple[Address, ...]:
-        """All that it refers to, those too that it only asks about."""
-        return tuple(dict.fromkeys(edge.source for edge in self.edges))
+        return tuple(dict.fromkeys(edge.source for edge in self.edges if edge.kind is not EdgeKind.PRESENCE))
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,7 +176,7 @@ class ScopeSource:
     """What every scope of one flow shares. `assets` are evaluated already."""
 
     def __init__(self, flow: Flow, assets: Mapping[str, AssetMedia], nodes: Mapping[str, CompiledNode]) -> None:
-        self._nodes = nodes
+        self.assets, self._nodes = assets, nodes
         self._base: dict[str, Any] = {
             "vars": VarsLookup(flow),
             "flow": {"name": flow.name, "profile": flow.profile},

@@ -7,18 +7,21 @@ instances out; order alone and `is defined` do not mind.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from flowrun.diagnostics.model import Diagnostic
 from flowrun.graph.address import Address
-from flowrun.graph.model import Edge, EdgeKind, Graph, Instance
+from flowrun.graph.check import in_instance
+from flowrun.graph.model import Graph, Instance
 from flowrun.graph.outcomes import Outcome, Pending, Skipped
 from flowrun.graph.places import place_of
 from flowrun.graph.request import evaluate, evaluation_problem
 from flowrun.graph.scope import ScopeSource
 from flowrun.graph.values import Expression, Literal, Value
 from flowrun.template import EvaluationError, Unresolved
+
+_OPEN = Pending(may_skip=True)
 
 
 class ConditionError(Exception):
@@ -38,7 +41,7 @@ def wanted(instance: Instance, scope: Mapping[str, Any]) -> bool:
     if isinstance(found, bool):
         return found
     shown = "a list or mapping" if isinstance(found, list | Mapping) else repr(found)
-    span, notes = place_of(when, None)
+    span, notes = place_of(when, instance.each)
     hint = "compare it: {{ each.value.use == 'yes' }}"
     raise ConditionError(Diagnostic("wrong-type", f"'when' must be true or false, not {shown}", span, hint, notes))
 
@@ -52,11 +55,6 @@ def _condition(when: Value, scope: Mapping[str, Any]) -> Any:
         raise ConditionError(evaluation_problem(when, error)) from None
 
 
-def passes_skip(edge: Edge) -> bool:
-    """Whether a skipped source skips who refers to it by this edge."""
-    return edge.kind in (EdgeKind.DATA, EdgeKind.FACT) and not edge.guarded and not edge.gather
-
-
 @dataclass(slots=True)
 class Standing:
     """A world in which nothing was made yet. `presumed`: what may yet be skipped is taken to be made."""
@@ -66,47 +64,28 @@ class Standing:
 
     def outcome(self, address: Address) -> Outcome:
         found = self.states.get(address, Pending())
-        return Pending(True, presumed=True) if self.presumed and found == Pending(True) else found
+        return Pending(may_skip=True, presumed=True) if self.presumed and found == _OPEN else found
 
 
-def settle(graph: Graph, source: ScopeSource, problems: list[Diagnostic]) -> tuple[Graph, Standing]:
-    """The graph with those marked that may be skipped, and the world before the run. Mistakes in `when` go to `problems`."""
+def settle(graph: Graph, source: ScopeSource, problems: list[Diagnostic]) -> Standing:
+    """The world before the run. Mistakes in `when` go to `problems`."""
     standing = Standing()
-    instances: dict[Address, Instance] = {}
     for instance in graph:
-        state = _by_upstream(instance, standing)
-        if state != Skipped():
-            state = _by_condition(instance, graph, source, standing, state, problems)
-        standing.states[instance.address] = state
-        instances[instance.address] = _marked(instance, standing)
-    return replace(graph, instances=instances), standing
+        standing.states[instance.address] = _state(instance, graph, source, standing, problems)
+    return standing
 
 
-def _by_upstream(instance: Instance, standing: Standing) -> Outcome:
-    above = {standing.outcome(edge.source) for edge in instance.edges if passes_skip(edge)}
-    return next((state for state in (Skipped(), Pending(True)) if state in above), Pending())
-
-
-def _by_condition(
-    instance: Instance,
-    graph: Graph,
-    source: ScopeSource,
-    standing: Standing,
-    otherwise: Outcome,
-    problems: list[Diagnostic],
+def _state(
+    instance: Instance, graph: Graph, source: ScopeSource, standing: Standing, problems: list[Diagnostic]
 ) -> Outcome:
+    above = [standing.outcome(edge.source) for edge in instance.edges if edge.passes_skip]
+    if Skipped() in above:
+        return Skipped()
+    otherwise = _OPEN if _OPEN in above else Pending()
     try:
         return otherwise if wanted(instance, source.full(instance.each, standing, graph.fanouts)) else Skipped()
     except Unresolved:
-        return Pending(True)
+        return _OPEN
     except ConditionError as error:
-        problems.append(error.diagnostic)
+        problems.append(in_instance(error.diagnostic, instance))
         return otherwise
-
-
-def _marked(instance: Instance, standing: Standing) -> Instance:
-    may_skip = standing.states[instance.address] == Pending(True)
-    if not may_skip and not any(standing.outcome(edge.source) == Pending(True) for edge in instance.edges):
-        return instance
-    edges = tuple(replace(edge, open=standing.outcome(edge.source) == Pending(True)) for edge in instance.edges)
-    return replace(instance, edges=edges, may_skip=may_skip)

@@ -53,6 +53,7 @@ class TakeDocument(_Model):
     result: str | None = None
     task: str | None = None
     forced: bool = False
+    detail: str | None = None
 
 
 class StepDocument(_Model):
@@ -174,6 +175,7 @@ def _take(take: TakeStep) -> TakeDocument:
         result=take.result.id if take.result else None,
         task=take.task,
         forced=take.forced,
+        detail=mask(take.why.detail) if take.why and take.why.detail is not None else None,
     )
 
 

@@ -43,35 +43,27 @@ Interruptible = Callable[[Callable[[int], None]], None]  # is given the run's in
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A plan with what a person wants to know before agreeing to it. `view` None: the API was not asked or did not answer.
+    """A plan with what a person wants to know before agreeing to it.
 
-    `seconds`: expected duration, None where nothing would run. `cap`: the most credits an apply would commit.
+    `balance` in credits, None: the API was not asked or did not answer. `daily_left`: generations that the day still has,
+    for each model that may run; None: no limit. `seconds`: expected duration, None where nothing would run. `cap`: the most
+    credits an apply would commit.
     """
 
     plan: Plan
-    view: OrganizationView | None
+    balance: int | None
+    daily_left: Mapping[str, int | None]
     seconds: float | None
     cap: int | None
     provider: str
     banner: str | None
-
-    @property
-    def balance(self) -> int | None:
-        return self.view.organization.balance if self.view else None
-
-    def daily_left(self) -> dict[str, int | None]:
-        """Generations that the day still has, for each model that may run; None: no limit."""
-        models = {
-            step.model for step in self.plan.steps.values() if step.cost.high or step.cost.unknown or step.submissions
-        }
-        return {model: self.view.daily_left(model) for model in sorted(models)} if self.view else {}
 
     def document(self) -> dict[str, Any]:
         """As `plan --json` prints it."""
         from flowrun.plan.document import plan_document
 
         made = plan_document(
-            self.plan, balance=self.balance, daily_left=self.daily_left(), seconds=self.seconds, cap=self.cap
+            self.plan, balance=self.balance, daily_left=self.daily_left, seconds=self.seconds, cap=self.cap
         )
         document: dict[str, Any] = made.model_dump(mode="json")
         return document
@@ -258,11 +250,24 @@ class Production:
         caps = [each for each in (self.options.max_credits, self.flow.limits.credits) if each is not None]
         concurrency = view.concurrency if view else (lambda model: None)
         seconds = expected_seconds(plan, concurrency) if plan.needs_provider else None
-        return Proposal(plan, view, seconds, min(caps, default=None), at.choice.name, at.choice.banner)
+        return Proposal(
+            plan,
+            view.organization.balance if view else None,
+            _daily_left(plan, view),
+            seconds,
+            min(caps, default=None),
+            at.choice.name,
+            at.choice.banner,
+        )
 
     def _run_id(self) -> RunId:
         stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(self.around.clock.now()))
         return RunId(f"{stamp}-{secrets.token_hex(3)}")
+
+
+def _daily_left(plan: Plan, view: OrganizationView | None) -> dict[str, int | None]:
+    models = {step.model for step in plan.steps.values() if step.cost.high or step.cost.unknown or step.submissions}
+    return {model: view.daily_left(model) for model in sorted(models)} if view else {}
 
 
 def _stop_on_problems(problems: list[Diagnostic]) -> None:

@@ -21,6 +21,7 @@ _WORD = 9  # columns of the word that opens a line
 _KINDS = {
     "succeeded": "good",
     "resumed": "good",
+    "collected": "good",
     "submitted": "work",
     "exported": "good",
     "retry": "warn",
@@ -86,6 +87,7 @@ class Lines:
             ev.AttemptFailed: self._failed,
             ev.Left: self._left,
             ev.Settled: self._settled,
+            ev.Recovered: self._recovered,
             ev.Interrupted: self._interrupted,
             ev.Exported: self._exported,
             ev.RunEnded: self._ended,
@@ -196,6 +198,13 @@ class Lines:
     def _settled(self, event: ev.Settled) -> Iterator[Line]:
         self._ends[event.state] += 1
         yield from ()
+
+    def _recovered(self, event: ev.Recovered) -> Iterator[Line]:
+        task = f"{event.address}: task {event.task[:8]} of an earlier run"
+        if event.status == "collected":
+            yield "collected", f"{task}; nothing is paid again"
+        else:
+            yield "failed", f"{task}: {event.detail}"
 
     def _interrupted(self, event: ev.Interrupted) -> Iterator[Line]:
         if event.times > 1:

@@ -132,14 +132,14 @@ def org_text(
 
 
 def _model_cells(model: str, limits: ModelLimits | None, used: int, room: int) -> list[Cell]:
-    known = limits or ModelLimits()
-    left = None if known.daily is None else max(0, known.daily - used)
-    numbers = [_limit(known.concurrent), number(used), _limit(known.daily)]
-    return [
-        Cell(cut_middle(safe(model), room)),
-        *(Cell(text, right=True) for text in numbers),
-        Cell(_limit(left), "bad" if left == 0 else "", right=True),
-    ]
+    name = Cell(cut_middle(safe(model), room))
+    if limits is None:
+        texts = ["unknown", number(used), "unknown", "unknown"]
+        return [name, *(Cell(text, right=True) for text in texts)]
+    left = None if limits.daily is None else max(0, limits.daily - used)
+    texts = [_limit(limits.concurrent), number(used), _limit(limits.daily)]
+    last = Cell(_limit(left), "bad" if left == 0 else "", right=True)
+    return [name, *(Cell(text, right=True) for text in texts), last]
 
 
 def _limit(value: int | None) -> str:

@@ -67,7 +67,7 @@ def trouble_lines(summary: Summary, typed: Typed, paint: Paint, columns: int) ->
 
 def _uncertain(troubles: Sequence[Trouble], typed: Typed, columns: int) -> Iterator[str]:
     for trouble in troubles:
-        yield from _item(trouble.address, f"{trouble.message} It is never sent again unasked.", columns)
+        yield from _item(trouble.address, f"{_sentence(trouble.message)} It is never sent again unasked.", columns)
         yield from ways_on(uncertain_ways(trouble.address, typed), _INDENT)
 
 
@@ -83,8 +83,13 @@ def _alike(troubles: Sequence[Trouble], columns: int) -> Iterator[str]:
 
 
 def _what_happened(trouble: Trouble, nodes: int) -> str:
-    code = "" if trouble.code in _FROM_THE_PLAN else f" [{trouble.code}]"
-    return f"{trouble.message}{code}{_cost(trouble, ' each' if nodes > 1 else '')}"
+    remembered = trouble.code in _FROM_THE_PLAN
+    message = _sentence(trouble.message) if remembered else f"{trouble.message} [{trouble.code}]"
+    return f"{message}{_cost(trouble, ' each' if nodes > 1 else '')}"
+
+
+def _sentence(text: str) -> str:
+    return text if text.rstrip().endswith((".", "!", "?")) else f"{text}."
 
 
 def _cost(trouble: Trouble, each: str) -> str:
@@ -118,8 +123,18 @@ def _item(names: str, text: str, columns: int) -> list[str]:
 
 def left_lines(summary: Summary, typed: Typed, columns: int, cap: int | None) -> Iterator[str]:
     """Nodes that are blocked, over a cap, out of the day's generations, or left at the API."""
-    for text, ways in _left(summary, typed, cap):
+    for text, ways in (*_recovered(summary), *_left(summary, typed, cap)):
         yield from ("", *hanging("", text, columns), *ways_on(ways, _INDENT))
+
+
+def _recovered(summary: Summary) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """Tasks of earlier runs that nothing in this plan takes up."""
+    collected = [address for address, status, _ in summary.recovered if status == "collected"]
+    if collected:
+        yield f"Collected from earlier runs, nothing paid again: {listed(collected, _NAMES)}.", []
+    for address, status, detail in summary.recovered:
+        if status != "collected":
+            yield safe(f"A task of an earlier run, of {address}, ended without a result: {detail}"), []
 
 
 def _left(summary: Summary, typed: Typed, cap: int | None) -> Iterator[tuple[str, list[tuple[str, str]]]]:

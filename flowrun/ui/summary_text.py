@@ -8,6 +8,7 @@ from flowrun.engine.summary import Summary
 from flowrun.ui.numbers import credits, duration, number, plural, priced
 from flowrun.ui.paint import palette
 from flowrun.ui.summary_parts import export_lines, left_lines, trouble_lines
+from flowrun.ui.tables import hanging
 from flowrun.ui.typed import Typed
 
 NARROWEST = 40
@@ -57,7 +58,7 @@ def summary_text(
     code = f" (exit {exit_code})" if exit_code else ""
     lines = [
         paint(head.format(duration(elapsed)) + code + ".", kind),
-        f"{_counts(summary)}. {_spent(summary, provider)}",
+        *hanging("", f"{_counts(summary)}. {_spent(summary, provider)}", columns),
         *trouble_lines(summary, typed, paint, columns),
         *left_lines(summary, typed, columns, cap),
         *export_lines(summary, typed, paint),

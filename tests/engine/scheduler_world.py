@@ -109,7 +109,7 @@ class World:
         self.granted_today: Counter[str] = Counter()
         self.reserved: dict[str, int] = {}
         self.spent = 0
-        self.told_to_wait: dict[str, float] = {}  # model -> when it was told so
+        self.told_to_wait: dict[str, float] = {}  # model -> when asking again may be of use
         self.paused: dict[str, float] = {}
         self.outcomes: dict[str, tuple[NodeState, int | None]] = {}
         self.finished = 0
@@ -203,7 +203,7 @@ class World:
         """What makes a full model worth asking again."""
         if isinstance(event, ev.Ended | ev.AttemptFailed | ev.Found):
             self.told_to_wait.pop(self.scheduler.units[event.unit].model, None)
-        if isinstance(event, ev.Woke) and event.model and self.now >= self.told_to_wait.get(event.model, 0.0) + 1.0:
+        if isinstance(event, ev.Woke) and event.model and self.now >= self.told_to_wait.get(event.model, 0.0):
             self.told_to_wait.pop(event.model, None)
         if isinstance(event, ev.AttemptFailed) and event.verdict == Verdict.PAUSE_MODEL:
             self.paused[self.scheduler.units[event.unit].model] = self.now + PAUSE
@@ -222,6 +222,7 @@ class World:
                 self.pending.append(failure if fails else ev.Prepared(self.now, unit))
             case cmd.Admit(unit):
                 self.check_priority(unit)
+                self.check_use(unit)
                 self.asked.append(unit)
                 yield self.admitted(unit)
             case cmd.CarryOut(unit):
@@ -261,10 +262,10 @@ class World:
         if self.case.cap is not None and self.spent + sum(self.reserved.values()) + 2 > self.case.cap:
             return ev.OverCap(self.now, unit, "run-cap", 0)
         if self.granted_today[model] >= self.case.daily.get(model, 99) and self.now < START + 20.0:
-            self.told_to_wait[model] = self.now
+            self.told_to_wait[model] = min(self.now + 1.0, START + 20.0)
             return ev.Queued(self.now, unit, "daily", START + 20.0)
         if self.used(model) >= self.case.slots.get(model, 99):
-            self.told_to_wait[model] = self.now
+            self.told_to_wait[model] = self.now + 1.0
             return ev.Queued(self.now, unit, "concurrency", None)
         self.holding[unit], self.reserved[unit] = model, 2
         self.granted_today[model] += 1
@@ -348,6 +349,14 @@ class World:
         for better in order[: order.index(chosen)]:
             assert self.shut(self.scheduler.units[better]), f"{chosen} was asked for before {better}"
 
+    def check_use(self, chosen: str) -> None:
+        """Nobody is asked for while it is known to be of no use; a task in flight is, once."""
+        unit = self.scheduler.units[chosen]
+        if self.take(chosen).decision == "resume" and not self.attempts[chosen] and unit.lane == RESUME:
+            return
+        assert self.paused.get(unit.model, 0.0) <= self.now, f"{chosen} is asked for while its model rests"
+        assert self.told_to_wait.get(unit.model, 0.0) <= self.now, f"{chosen} is asked for in vain"
+
     def check_no_idle_slot(self) -> None:
         """Once all answers are in, whatever could start has been asked for."""
         if self.finished or self.scheduler.stopping:
@@ -368,7 +377,9 @@ class World:
     def check_all_settled(self) -> None:
         """What is open has a reason: credits that do not suffice, a day that is used up, or something like that above."""
         units = self.scheduler.units.values()
-        stuck = {unit.item for unit in units if unit.parked or unit.model in self.scheduler._closed and not unit.is_final}
+        stuck = {
+            unit.item for unit in units if unit.parked or unit.model in self.scheduler._closed and not unit.is_final
+        }
         for name in self.nodes:
             if name in self.outcomes:
                 continue

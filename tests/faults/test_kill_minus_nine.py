@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -52,11 +54,21 @@ class Project:
         (root / "flow.yaml").write_text(FLOW)
         (root / "scenario.yaml").write_text(scenario)
 
-    def start(self, *flags: str, command: str = "apply") -> subprocess.Popen[str]:
-        environ = {name: value for name, value in os.environ.items() if not name.startswith(("RUNWAYML", "FLOWRUN"))}
-        line = [sys.executable, "-m", "flowrun", command, "flow.yaml", *flags]
+    def run(self, arguments: list[str]) -> subprocess.CompletedProcess[str]:
+        """A command as it was printed, typed again."""
+        line = [sys.executable, "-m", "flowrun", *arguments]
+        return subprocess.run(
+            line, cwd=self.root, env=self.environ, capture_output=True, text=True, timeout=DEADLINE, check=False
+        )
+
+    @property
+    def environ(self) -> dict[str, str]:
+        return {name: value for name, value in os.environ.items() if not name.startswith(("RUNWAYML", "FLOWRUN"))}
+
+    def start(self, *flags: str) -> subprocess.Popen[str]:
+        line = [sys.executable, "-m", "flowrun", "apply", "flow.yaml", *flags]
         pipe = subprocess.PIPE
-        return subprocess.Popen(line, cwd=self.root, env=environ, stdout=pipe, stderr=pipe, text=True)
+        return subprocess.Popen(line, cwd=self.root, env=self.environ, stdout=pipe, stderr=pipe, text=True)
 
     def apply(self, *flags: str) -> tuple[int, dict[str, Any], str]:
         process = self.start("--scenario", "scenario.yaml", "--json", *flags)
@@ -94,6 +106,12 @@ def _settle(project: Project) -> dict[str, Any]:
         code, document, _ = project.apply(*(flag for name in names for flag in ("--resend", name)))
     assert code == 0, err
     return document
+
+
+def _commands(text: str) -> list[list[str]]:
+    """The commands that a message names, each once, as arguments."""
+    lines = dict.fromkeys(re.findall(r"flowrun (?:apply|forget) .*", text))
+    return [shlex.split(line)[1:] for line in lines]
 
 
 @pytest.mark.parametrize("submitted", [0, 1, 2, 3, 4])
@@ -137,10 +155,21 @@ def test_killed_between_request_and_answer_is_uncertain_and_each_named_command_w
     process.communicate(timeout=DEADLINE)
     code, document, err = project.apply()
     assert (code, document["submitted"]) == (6, 0)
-    assert "flowrun apply flow.yaml --resend hero" in err
-    assert "flowrun forget flow.yaml hero" in err
-    forgotten = project.start("hero", "--scenario", "scenario.yaml", command="forget")
-    _, words = forgotten.communicate(timeout=DEADLINE)
-    assert forgotten.returncode == 0, words
+    resend, forget = _commands(err)
+    assert resend[0] == "apply"
+    assert forget[0] == "forget"
+    forgotten = project.run(forget)
+    assert forgotten.returncode == 0, forgotten.stderr
+    assert project.run(forget).returncode == 2, "it is settled: there is nothing to forget any more"
     code, document, err = project.apply()
     assert (code, document["submitted"]) == (0, 4), err
+
+
+def test_the_resend_that_the_message_names_works(tmp_path: Path) -> None:
+    project = Project(tmp_path / "p", SCENARIO + "faults: [{on: text_to_image, match: {nth: 1}, do: {lost: after}}]\n")
+    code, _, err = project.apply()
+    assert code == 6
+    resend, _ = _commands(err)
+    done = project.run(resend)
+    assert done.returncode == 0, done.stderr
+    assert project.submissions == 5

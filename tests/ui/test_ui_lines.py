@@ -24,6 +24,10 @@ def told(*events: ev.Event, colour: bool = False, quiet: bool = False) -> list[s
     return lines
 
 
+def word(line: str) -> str:
+    return line.split("] ", maxsplit=1)[1].split(maxsplit=1)[0]
+
+
 def decided(address: str, takes: int = 1, **fields: object) -> ev.Decided:
     units = tuple(ev.UnitSpec(take, "run", "gen4_turbo", 25) for take in range(1, takes + 1))
     return ev.Decided(AT, address, "run", "new", units, **fields)
@@ -58,6 +62,8 @@ def a_run() -> list[ev.Event]:
         failed(101, "shot[a]#2", Verdict.DOUBT),
         ev.OverCap(AT + 102, "late#1", "run-cap", 10),
         ev.OverCap(AT + 102, "later#1", "run-cap", 10),
+        ev.Recovered(AT + 102, "gone", TASK, "collected", "r"),
+        ev.Recovered(AT + 102, "lost", TASK, "failed", "the API no longer knows it"),
         ev.Settled(AT + 103, "old", NodeState.REUSED, 1),
         ev.Settled(AT + 103, "older", NodeState.REUSED, 1),
         ev.Settled(AT + 103, "cut", NodeState.BLOCKED),
@@ -83,7 +89,7 @@ def test_colour_adds_nothing_but_colour() -> None:
 
 
 def test_quiet_leaves_what_went_wrong() -> None:
-    words = {line[8:].split()[0] for line in told(*a_run(), quiet=True) if line.startswith("[")}
+    words = {word(line) for line in told(*a_run(), quiet=True) if line.startswith("[")}
     assert words == {"rejected", "failed", "uncertain", "over-cap", "stopping", "kept"}
 
 
@@ -95,7 +101,7 @@ def test_a_thousand_nodes_do_not_flood() -> None:
         events += [ev.Progressed(AT, unit, TASK, "RUNNING", each / 100) for each in range(5)]
         events += [ev.Progressed(AT, unit, TASK, "THROTTLED", None), ev.Settled(AT, f"n{number}", NodeState.REUSED)]
     lines = told(*events, ev.RunEnded(AT, 0))
-    assert [line[8:].split()[0] for line in lines] == ["queued", "over-cap", "throttled", "reused"]
+    assert [word(line) for line in lines] == ["queued", "over-cap", "throttled", "reused"]
     assert lines[-1].endswith("1,000 nodes")
 
 
@@ -109,7 +115,7 @@ def test_a_thousand_nodes_do_not_flood() -> None:
 )
 def test_a_retry_is_told_as_often_as_there_is_one(asked: int | None, attempts: int, words: list[str]) -> None:
     tries = [failed(1, "a#1", Verdict.RETRY, delay=30.0, attempts=attempts) for _ in range(3)]
-    assert [line[8:].split()[0] for line in told(decided("a", retry=asked), *tries)] == words
+    assert [word(line) for line in told(decided("a", retry=asked), *tries)] == words
 
 
 def test_a_resend_doubles_its_delay_up_to_six_times() -> None:
@@ -122,7 +128,7 @@ def test_a_resend_doubles_its_delay_up_to_six_times() -> None:
 
 def test_a_rejection_for_good_is_called_so() -> None:
     lines = told(decided("a"), failed(1, "a#1", Verdict.RETRY, rejected=True), failed(2, "a#1", Verdict.REJECT))
-    assert [line[8:].split()[0] for line in lines] == ["rejected", "rejected"]
+    assert [word(line) for line in lines] == ["rejected", "rejected"]
 
 
 def test_a_pause_is_told_once_with_what_helps() -> None:

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowrun.diagnostics.model import Diagnostic
@@ -232,6 +232,7 @@ def test_nothing_harmful_and_no_secret_gets_through() -> None:
 NAMES = st.text(alphabet="aé狐🦊 -_.", min_size=1, max_size=30).map(lambda key: f"shot[{key}]")
 
 
+@settings(deadline=None, max_examples=50)
 @given(names=st.lists(NAMES, unique=True, max_size=12), columns=st.integers(20, 140), prompt=st.text(max_size=300))
 def test_a_plan_fits_its_width_but_for_names_and_commands(names: list[str], columns: int, prompt: str) -> None:
     steps = [step(name, D.RUN, changed(("promptText", "one two", prompt)), credits=25) for name in names]

@@ -63,6 +63,8 @@ def everything() -> Summary:
         ev.OverCap(AT, "late#2", "run-cap", 0),
         ev.OverCap(AT, "dear#1", "unknown-price", None),
         ev.Queued(AT, "many#1", "daily", None),
+        ev.Recovered(AT, "gone", TASK, "collected", "r"),
+        ev.Recovered(AT, "lost", TASK, "failed", "the API no longer knows it"),
         ev.Exported(AT, "still", "/p/out/fox/still.png", "written"),
         ev.Exported(AT, "still", "/p/out/fox/again.png", "replaced"),
         ev.Exported(AT, "still", "/p/out/fox/mine.png", "kept"),
