@@ -52,7 +52,7 @@ def apply(file: Path, yes: bool, on_quota: str | None, events: str | None, **fla
 
     started = time.monotonic()
     production = Production(file, options, Surroundings())
-    lines = Lines(output.chat, output.colour, output.quiet)
+    lines = Lines(output.talk, output.colour, output.quiet)
     asker = _Asker(file, options, output, yes)
     with _event_sink(events) as sink:
 
@@ -61,7 +61,7 @@ def apply(file: Path, yes: bool, on_quota: str | None, events: str | None, **fla
             if sink is not None:
                 _write_event(sink, event)
 
-        applied = production.apply(confirm=asker.confirm, emit=emit, interruptible=_interruptible(output))
+        applied = production.apply(confirm=asker.confirm, emit=emit, interruptible=_signals)
     _tell(file, applied, asker.agreed, options, time.monotonic() - started, output)
     raise SystemExit(int(applied.exit))
 
@@ -91,21 +91,12 @@ class _Asker:
         return False
 
 
-def _interruptible(output: Output) -> Callable[[Callable[[int], None]], None]:
+def _signals(interrupt: Callable[[int], None]) -> None:
     """Hand Ctrl-C and SIGTERM to the run, where the platform lets the loop have them."""
-
-    def install(interrupt: Callable[[int], None]) -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
-                loop.add_signal_handler(number, _stop, interrupt, number, output)
-
-    return install
-
-
-def _stop(interrupt: Callable[[int], None], number: int, output: Output) -> None:
-    output.chat("stopping: nothing new starts; tasks in flight stay at the API and on record (again: stop now)")
-    interrupt(128 + number)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+            loop.add_signal_handler(number, interrupt, 128 + number)
 
 
 @contextlib.contextmanager

@@ -59,7 +59,7 @@ class Deciding:
                 for url in step.unread:
                     await self.fetch(url)
             except AttemptError as error:
-                return self._not_decided(address, error.failure.code, error.failure.message)
+                return self._not_decided(address, error.failure.code, _whole(error.failure.message, error.failure.hint))
             step = self.planner.decide(at)
         self.steps[address] = step
         if step.problems:
@@ -137,3 +137,7 @@ class Deciding:
         return Failure(
             Verdict.RESEND, "twin-lost", "Its twin ended without a result; nothing was sent.", charged=0, delay=1.0
         )
+
+
+def _whole(message: str, hint: str | None) -> str:
+    return f"{message} ({hint})" if hint else message

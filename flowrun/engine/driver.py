@@ -50,6 +50,7 @@ class Driver:
     _makers: dict[ActionKey, asyncio.Future[Result]] = field(default_factory=dict)
     _tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _polling: set[str] = field(default_factory=set)
+    _at_api: dict[str, str] = field(default_factory=dict)  # unit -> its task
     _wakes: count[int] = field(default_factory=count)
     _answers: deque[ev.Event] = field(default_factory=deque)  # what was answered at once comes before what happened
     _stopping: bool = False
@@ -149,6 +150,8 @@ class Driver:
             case Over(cap, left):
                 return ev.OverCap(now, unit, cap.value, left)
         self._admitted[unit] = admission
+        if isinstance(admission, TakenUp | Joined) and admission.task is not None:
+            self._at_api[unit] = admission.task.task
         self._makers[attempt.doc.key] = asyncio.get_running_loop().create_future()
         how = {Go: "new", TakenUp: "resumed", Joined: "joined"}[type(admission)]
         return ev.Granted(now, unit, how)
@@ -238,6 +241,7 @@ class Driver:
     def _report(self, event: ev.Event) -> None:
         """Hear of an attempt's progress at once, so that a stop knows what merely waits; then pass it on."""
         if isinstance(event, ev.Submitted):
+            self._at_api[event.unit] = event.task
             self._polling.add(event.unit)
             self._cancel_if_stopping(event.unit)
         elif isinstance(event, ev.Ended):

@@ -233,7 +233,7 @@ class Interrupted:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """`status`: written | unchanged | kept | removed | orphan | skipped | missing; `path` relative to the export folder."""
+    """`status`: written | replaced | unchanged | kept | damaged | removed | orphan, or without a path skipped | missing."""
 
     type: ClassVar[str] = "exported"
     at: float

@@ -17,7 +17,7 @@ _RETRIED = frozenset({Verdict.RETRY.value, Verdict.RESEND.value})
 
 @dataclass(slots=True)
 class Trouble:
-    """The last thing that went wrong with a node. `charged`: credits it cost for sure, None: unknown."""
+    """The last thing that went wrong with a take of a node, or with the node before it had any. `charged`: credits it cost for sure, None: unknown."""
 
     address: str
     verdict: str
@@ -30,7 +30,7 @@ class Trouble:
 
 @dataclass(slots=True)
 class Summary:
-    """`states`: by address, once settled; `submitted`: requests accepted; `credits`: what they cost, as far as it is known
+    """`troubles`: by unit, or by address; `states`: by address, once settled; `submitted`: requests accepted; `credits`: what they cost, as far as it is known
     (estimates where the API said nothing); `over`: units that no credits were left for, by cap; `waiting`: units whose
     model's day is used up; `left`: units whose task goes on at the API without us."""
 
@@ -71,6 +71,7 @@ class Summary:
             case ev.Granted(unit=unit) | ev.Found(unit=unit):
                 self.over.pop(unit, None)
                 self.waiting.pop(unit, None)
+                self.troubles.pop(unit, None)  # of an attempt before this one
             case ev.Left(unit=unit, task=task):
                 self.left[unit] = task
             case ev.Settled(address=address, state=state):
@@ -108,7 +109,7 @@ class Summary:
         self.waiting.pop(event.unit, None)
         if event.verdict == Verdict.PAUSE_MODEL.value:
             self.waiting[event.unit] = "daily"
-        self.troubles[address] = Trouble(
+        self.troubles[event.unit] = Trouble(
             address, event.verdict, event.code, event.message, event.hint, event.task, event.charged
         )
 
@@ -117,8 +118,6 @@ class Summary:
         self.pending.discard(address)
         if state is NodeState.REUSED:
             self.reused += 1
-        if state in (NodeState.SUCCEEDED, NodeState.REUSED):
-            self.troubles.pop(address, None)
 
     def counts(self) -> dict[str, int]:
         """Nodes by final state; `pending` are those that were not reached."""

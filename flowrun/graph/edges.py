@@ -16,6 +16,7 @@ from flowrun.template import WILDCARD, Guard
 MEMBERS = ("output", "outputs", "takes")
 _COMPARED = 1000  # keys that a suggestion looks at
 _SHOWN = 8  # keys that a hint lists
+_WORDS = {MediaKind.IMAGE: "an image", MediaKind.VIDEO: "a video", MediaKind.AUDIO: "audio"}
 
 
 class BadReference(Exception):
@@ -101,9 +102,9 @@ def _check_fact(node: CompiledNode, name: str, rest: tuple[Any, ...], guard: Gua
 
     def hint() -> str:
         near = suggest(wanted, facts_of(kind))
-        return f"did you mean .{near}?" if near else f"{kind.value} has {', '.join(facts_of(kind))}"
+        return f"did you mean .{near}?" if near else f"{_WORDS[kind]} has {', '.join(facts_of(kind))}"
 
-    raise BadReference("unknown-reference", f"'{name}' is {kind.value} and has no '{wanted}'", hint)
+    raise BadReference("unknown-reference", f"'{name}' is {_WORDS[kind]} and has no '{wanted}'", hint)
 
 
 def _fanout_as_one(node_id: str, members: Mapping[str, Address]) -> BadReference:

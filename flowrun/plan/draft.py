@@ -3,30 +3,28 @@ Owns blocking and unknown inputs; skipping is `skipping`'s, looking up what exis
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 from flowrun.action import ActionDoc
 from flowrun.diagnostics.model import Diagnostic
-from flowrun.graph.address import Address
 from flowrun.graph.check import check_request, look_at_media
 from flowrun.graph.inputs import InputError, KnownMedia, PendingMedia, Seen, UnreadMedia, look_written
-from flowrun.graph.model import EdgeKind, Graph, Instance
-from flowrun.graph.outcomes import Pending, World
-from flowrun.graph.request import Request, WrittenMedia, make_request
+from flowrun.graph.model import Graph, Instance
+from flowrun.graph.outcomes import World
+from flowrun.graph.request import Request, WrittenMedia, evaluate, evaluation_problem, make_request
 from flowrun.graph.scope import ScopeSource
-from flowrun.graph.values import Literal
+from flowrun.graph.standing import ConditionError, wanted
+from flowrun.graph.values import Expression, Literal, Value
 from flowrun.operations.model import UNKNOWN, Path, dotted
 from flowrun.operations.price import Price, estimate
 from flowrun.plan.action import ActionError, Recipe, recipe_of
 from flowrun.plan.model import Cost, Decision, Reason, Step, Why
 from flowrun.plan.reasons import cut, some
-from flowrun.plan.skipping import DraftError, Fate, asks_for_presence, by_upstream, foresee, in_words, is_wanted
-from flowrun.plan.skipping import plain_value as plain
+from flowrun.plan.skipping import Foresight, by_upstream
 from flowrun.plan.sources import Sources, Wishes
-from flowrun.template import Unresolved
+from flowrun.template import EvaluationError, Unresolved
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +48,13 @@ class Drafter:
 
     def __init__(self, graph: Graph, source: ScopeSource, sources: Sources, wishes: Wishes) -> None:
         self._graph, self._source, self._sources, self._wishes = graph, source, sources, wishes
-        self._stays: set[Address] = set()  # those that were found not to be skipped
-
-    @cached_property
-    def fates(self) -> Mapping[Address, Fate]:
-        """Who will be skipped, where anyone asks; empty where nobody does."""
-        return foresee(self._graph, self._source) if asks_for_presence(self._graph) else {}
+        self.foresight = Foresight(graph, source)
 
     def draft(self, instance: Instance, world: World) -> Draft:
         step = self._blank(instance)
         try:
             return self._draft(instance, world, step)
-        except DraftError as error:
+        except (ConditionError, DraftError) as error:
             return Draft(replace(step, decision=Decision.BLOCKED, problems=(error.diagnostic,)), UNPRICED)
 
     def _blank(self, instance: Instance) -> Step:
@@ -71,37 +64,24 @@ class Drafter:
             instance.node.operation.name,
             instance.model,
             seconds=self._seconds(instance),
-            upstream=tuple(dict.fromkeys((*instance.waits_for, *self._asked_for(instance)))),
+            upstream=tuple(dict.fromkeys((*instance.waits_for, *self.foresight.waited_for(instance)))),
             wanted=instance.takes,
         )
-
-    def _asked_for(self, instance: Instance) -> Iterator[Address]:
-        """Those it asks the presence of, where only what others make will tell."""
-        for edge in instance.edges:
-            if edge.kind is EdgeKind.PRESENCE and self.fates[edge.source] is Fate.OPEN:
-                yield edge.source
 
     def _draft(self, instance: Instance, world: World, step: Step) -> Draft:
         stopped = by_upstream(instance, world)
         if stopped is not None:
             return Draft(replace(step, decision=stopped[0], why=stopped[1]), _FREE)
-        still_open = [at for at in self._asked_for(instance) if self._is_open(at, world)]
-        if still_open:
-            why = Why(Reason.UPSTREAM_CHANGED, detail=cut(f"waits to know whether {some(still_open)} is skipped"))
-            return self._unknown(instance, step, why)
         return self._conditional(instance, self._source.full(instance.each, world, self._graph.fanouts), step)
-
-    def _is_open(self, address: Address, world: World) -> bool:
-        return address not in self._stays and isinstance(world.outcome(address), Pending)
 
     def _conditional(self, instance: Instance, scope: Mapping[str, Any], step: Step) -> Draft:
         try:
-            wanted = is_wanted(instance, scope)
+            is_wanted = wanted(instance, scope)
         except Unresolved as unresolved:
             return self._unknown(instance, *self._waiting(step, [unresolved.what], "'when' "))
-        if not wanted:
+        if not is_wanted:
             return Draft(replace(step, decision=Decision.SKIP, why=Why(Reason.WHEN_FALSE)), _FREE)
-        self._stays.add(instance.address)
+        self.foresight.stays(instance.address)
         return self._requested(instance, scope, step)
 
     def _requested(self, instance: Instance, scope: Mapping[str, Any], step: Step) -> Draft:
@@ -177,10 +157,11 @@ class Drafter:
         value = instance.node.salt
         if value is None:
             return False if instance.node.decl.cache is False else None
-        salt = plain(value, scope)
+        salt = _plain(value, scope)
         if salt is None or salt is False or (isinstance(salt, str | int | float) and salt is not True):
             return salt
-        message = f"'cache' must be a text or a number as salt, or false, not {in_words(salt)}"
+        shown = getattr(salt, "template_opaque", None) or repr(salt)
+        message = f"'cache' must be a text or a number as salt, or false, not {cut(shown, 60)}"
         raise DraftError(Diagnostic("wrong-type", message, value.span, "write a word that tells two results apart"))
 
     def _price(self, instance: Instance, request: Mapping[str, Any], seen: Mapping[Path, Seen]) -> Price:
@@ -195,8 +176,27 @@ class Drafter:
         return self._wishes.seconds.get(kind) or self._sources.catalogue.typical_seconds(*kind)
 
 
+class DraftError(Exception):
+    """An instance that has no key: a mistake that only its upstream brought to light."""
+
+    def __init__(self, diagnostic: Diagnostic) -> None:
+        super().__init__(diagnostic.message)
+        self.diagnostic = diagnostic
+
+
 UNPRICED = Price(None, None, "not known")
 _FREE = Price(0, 0, "nothing is generated")
+
+
+def _plain(value: Value, scope: Mapping[str, Any]) -> Any:
+    """A literal's or a lone expression's value. Raises Unresolved, DraftError."""
+    if not isinstance(value, Expression):
+        return value.value if isinstance(value, Literal) else None
+    try:
+        found = evaluate(value, scope)
+    except EvaluationError as error:
+        raise DraftError(evaluation_problem(value, error)) from None
+    return str(found) if isinstance(found, str) else found
 
 
 def _literals(instance: Instance) -> dict[str, Any]:

@@ -9,12 +9,11 @@ from dataclasses import replace
 from flowrun.action import ActionDoc
 from flowrun.graph.address import Address
 from flowrun.graph.model import Graph
-from flowrun.graph.outcomes import Outcome, Pending, Skipped
+from flowrun.graph.outcomes import Outcome, Pending
 from flowrun.graph.scope import ScopeSource
 from flowrun.plan.draft import Draft, Drafter
 from flowrun.plan.flowing import picked
 from flowrun.plan.model import Cost, Decision, Reason, Step, TakeStep, Why
-from flowrun.plan.skipping import Fate
 from flowrun.plan.sources import Sources, Wishes
 from flowrun.plan.takes import Known, TakeDecider, case_of
 from flowrun.store.protocol import Pick
@@ -33,11 +32,10 @@ class Planner:
         self._decider = TakeDecider(graph, sources, wishes)
 
     def outcome(self, address: Address) -> Outcome:
-        """What is known of an instance; where it was not decided yet, that it will be skipped may be foreseen."""
+        """What is known of an instance; while it is pending, whether it will be skipped may be foreseen."""
         at = address.without_take()
-        if at in self.known:
-            return self.known[at]
-        return Skipped() if self._drafter.fates.get(at) is Fate.SKIPPED else Pending()
+        known = self.known.get(at)
+        return self._drafter.foresight.outcome(at) if known is None or isinstance(known, Pending) else known
 
     def decide(self, address: Address) -> Step:
         return self.decide_all([address])[0]

@@ -225,7 +225,7 @@ class Apply:
 
     def _step_row(self, address: str, state: str) -> StepRow:
         step = self.plan.steps[parse(address)]
-        trouble = self.summary.troubles.get(address)
+        trouble = next((each for each in self.summary.troubles.values() if each.address == address), None)
         why = step.why.reason.value if step.why else ""
         doc = step.takes[0].doc if step.takes else None
         return StepRow(

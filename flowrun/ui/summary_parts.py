@@ -145,7 +145,7 @@ def _left(summary: Summary, typed: Typed, cap: int | None) -> Iterator[tuple[str
         over = _addresses(unit for unit, reason in summary.over.items() if reason == name)
         if over:
             yield text.format(listed(over, _NAMES)), [("then go on:", typed.apply(*way))]
-    waiting = _addresses(unit for unit, limit in summary.waiting.items() if limit == "daily")
+    waiting = _addresses(iter(summary.waiting))
     if waiting:
         text = f"Waiting for the day's quota: {listed(waiting, _NAMES)}. It frees up within 24 hours; nothing is lost."
         yield text, [("apply again then:", typed.apply()), ("or wait for it:", typed.apply("--on-quota", "wait"))]

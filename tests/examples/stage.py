@@ -24,6 +24,12 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 TINY = "media: tiny\n"  # what is sent and kept does not hang on the size of the media
 
 
+def copied(example: str, folder: Path) -> Path:
+    """A copy of an example as it is committed: what somebody's apply left beside it stays there."""
+    shutil.copytree(EXAMPLES / example, folder, ignore=shutil.ignore_patterns("out", ".flowrun", "*.lock.json"))
+    return folder
+
+
 @dataclass
 class Stage:
     """`folder`: the example's copy, which is its project. `now`: epoch seconds, which go on from apply to apply."""
@@ -35,9 +41,7 @@ class Stage:
 
     @classmethod
     def of(cls, example: str, manifest: str, tmp_path: Path) -> Stage:
-        folder = tmp_path / "production"
-        shutil.copytree(EXAMPLES / example, folder)
-        return cls(folder, manifest)
+        return cls(copied(example, tmp_path / "production"), manifest)
 
     def production(self, clock: VirtualClock, scenario: str = TINY, **options) -> Production:
         script = self.folder.parent / "scenario.yaml"

@@ -14,7 +14,17 @@ from flowrun.sandbox.scenario import read_scenario
 from tests.examples.stage import EXAMPLES, TINY, Stage
 
 SCENARIOS = {path.stem: path for path in (EXAMPLES / "scenarios").glob("*.yaml")}
-ALL = ["finale#1", "hero#1", "line#1", "reveal#1", "shot[leaping]#1", "shot[running]#1", "shot[waking]#1", "whoosh#1"]
+ALL = [
+    "finale#1",
+    "hero#1",
+    "line#1",
+    "reveal#1",
+    "shot[leaping]#1",
+    "shot[listening]#1",
+    "shot[running]#1",
+    "shot[waking]#1",
+    "whoosh#1",
+]
 
 
 @pytest.fixture
@@ -41,7 +51,7 @@ def test_a_moderated_shot_fails_alone_and_is_not_sent_again_unasked(fox: Stage) 
     assert [*first.applied.summary.troubles] == ["shot[leaping]"]
     assert first.applied.summary.troubles["shot[leaping]"].code == "SAFETY.INPUT.TEXT"
     assert sorted(fox.exports("fox-trailer")) == [
-        "effect.mp3", "narration.mp3", "reveal.mp4", "shots/running.mp4", "shots/waking.mp4", "still.png",
+        "effect.mp3", "narration.mp3", "reveal.mp4", "shots/listening.mp4", "shots/running.mp4", "shots/waking.mp4", "still.png",
     ]  # fmt: skip
     again = fox.apply(script("moderated"))
     assert (again.applied.exit, again.sent) == (Exit.FAILED, [])
@@ -73,7 +83,7 @@ def test_a_slow_day_makes_films_one_by_one_and_all_of_them(fox: Stage) -> None:
     day = fox.apply(script("slow"))
     assert (day.applied.exit, day.sent) == (Exit.DONE, ALL)
     assert peak(day.events, "shot") == 1
-    assert day.seconds > 25 + 3 * 40
+    assert day.seconds > 25 + 4 * 40
 
 
 def test_an_interrupted_slow_day_is_taken_up_without_a_second_request(fox: Stage) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from flowrun.media.probe import probe
 from flowrun.plan.model import Decision
 from flowrun.production.exits import Exit
 from flowrun.production.production import load
-from tests.examples.stage import EXAMPLES, Stage
+from tests.examples.stage import EXAMPLES, Stage, copied
 from tests.support.media_checks import distance, first_frame_distance, frames, frames_differ
 
 FOX, HELLO = ("fox-trailer", "fox-trailer.yaml"), ("hello-image", "hello.yaml")
@@ -43,16 +42,16 @@ def test_nothing_is_to_be_said_against_an_example(
     ("stage", "profile", "sure", "low", "credits", "by_model"),
     [
         (HELLO, None, 1, 5, 5, {"gen4_image": 5}),
-        (FOX, None, 3, 10, 105, {
+        (FOX, None, 3, 10, 120, {
             "gen4_image": 2 * 8,
-            "gen4_turbo": (4 + 3 + 2) * 5,
+            "gen4_turbo": (4 + 3 + 3 + 2) * 5,
             "veo3.1_fast": 4 * 10,
             "eleven_multilingual_v2": 1,
             "eleven_text_to_sound_v2": 3,
         }),
-        (FOX, "draft", 3, 7, 39, {
+        (FOX, "draft", 3, 7, 49, {
             "gen4_image": 5,
-            "gen4_turbo": (2 + 2 + 2) * 5,
+            "gen4_turbo": (2 + 2 + 2 + 2) * 5,
             "eleven_multilingual_v2": 1,
             "eleven_text_to_sound_v2": 3,
         }),
@@ -94,9 +93,9 @@ def cost_table(example: str) -> list[list[str]]:
 def test_a_readme_shows_its_command_and_links_to_what_is_there(example: str, manifest: str) -> None:
     folder = EXAMPLES / example
     text = (folder / "README.md").read_text(encoding="utf-8")
-    assert f"flowrun apply {manifest} --sandbox\n" in text
+    assert f"$ flowrun apply {manifest} --sandbox\n" in text
     assert all((folder / link).exists() for link in re.findall(r"\]\(([^)]+)\)", text))
-    assert all((folder / path).exists() for path in re.findall(r"--scenario (\S+)", text))
+    assert all((folder / path).exists() for path in re.findall(r"--scenario ([\w./-]+)", text))
 
 
 # -- what is made
@@ -104,7 +103,7 @@ def test_a_readme_shows_its_command_and_links_to_what_is_there(example: str, man
 
 def test_hello_image_through_the_python_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RUNWAYML_BASE_URL", raising=False)
-    shutil.copytree(EXAMPLES / "hello-image", tmp_path / "hello-image")
+    copied("hello-image", tmp_path / "hello-image")
     production = load(tmp_path / "hello-image" / "hello.yaml", sandbox=True, max_credits=5)
     assert production.plan().submissions == 1
     assert production.plan().cost.high == 5
@@ -117,16 +116,16 @@ def test_hello_image_through_the_python_api(tmp_path: Path, monkeypatch: pytest.
 
 def test_fox_trailer_in_full_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RUNWAYML_BASE_URL", raising=False)
-    folder = tmp_path / "fox-trailer"
-    shutil.copytree(EXAMPLES / "fox-trailer", folder)
+    folder = copied("fox-trailer", tmp_path / "fox-trailer")
     production = load(folder / "fox-trailer.yaml", vars={"seed": 11, "hero": "a white fox"}, sandbox=True)
     applied = production.apply()
-    assert (applied.exit, applied.summary.submitted) == (Exit.DONE, 8)
+    assert (applied.exit, applied.summary.submitted) == (Exit.DONE, 9)
     out = folder / "out" / "sandbox" / "fox-trailer"
     assert facts_below(out) == {
         "still.png": ("image/png", 1920, 1080, None),
         "shots/waking.mp4": ("video/mp4", 1280, 720, 4.0),
         "shots/running.mp4": ("video/mp4", 1280, 720, 3.0),
+        "shots/listening.mp4": ("video/mp4", 1280, 720, 3.0),
         "shots/leaping.mp4": ("video/mp4", 1280, 720, 2.0),
         "reveal.mp4": ("video/mp4", 1280, 720, 4.0),
         "narration.mp3": ("audio/mpeg", None, None, pytest.approx(2.8, abs=1.5)),
@@ -155,7 +154,7 @@ def stills_of(folder: Path) -> dict[str, Path]:
 def check_films(out: Path, stills: dict[str, Path]) -> None:
     """Each moves and begins from the hero; the closing shot ends in the finale."""
     films = [*(out / "shots").iterdir(), out / "reveal.mp4"]
-    assert len(films) == 4
+    assert len(films) == 5
     for film in films:
         assert frames_differ(film)
         assert first_frame_distance(film, stills["hero"].read_bytes()) < 6

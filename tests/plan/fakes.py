@@ -65,6 +65,13 @@ class DictInputs:
         return KnownMedia(of_bytes(uri.partition(",")[2].encode()), PICTURE, "data")
 
 
+class Results(MemoryResults):
+    """With a way to what the n-th generation made."""
+
+    def by_blob_of(self, number: int) -> str:
+        return digest_of(f"file {number}").sha256
+
+
 @dataclass
 class Desk:
     now: float = 1000.0
@@ -73,7 +80,7 @@ class Desk:
 
     def __post_init__(self) -> None:
         self.blobs = MemoryBlobs()
-        self.results = MemoryResults(self.blobs, self.tick)
+        self.results = Results(self.blobs, self.tick)
         self.ledger = MemoryLedger(self.tick)
         self.picks = MemoryPicks()
         self.made = 0  # generations

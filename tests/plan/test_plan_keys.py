@@ -70,7 +70,9 @@ def test_golden_keys(name):
 
 
 def test_golden_key_of_another_take_and_provider():
-    assert doc(f"{IMAGE}    takes: 2\n", take=2).key == "77d0ea24c61062670a1a0a8abb4fe497f731158b4d2add9c3670a84922d6be43"
+    assert (
+        doc(f"{IMAGE}    takes: 2\n", take=2).key == "77d0ea24c61062670a1a0a8abb4fe497f731158b4d2add9c3670a84922d6be43"
+    )
     assert doc(IMAGE, provider="sandbox").key == "0d620b1fea93c7bef8bbbe7dd9b0ec1f53a4486c3bc0363122d359c22686c12a"
 
 
@@ -286,4 +288,7 @@ def test_sound_is_media_too():
     at = desk()
     at.inputs.put("line.mp3", "words", SOUND)
     nodes = '  x: {uses: voice_isolation, with: {model: eleven_voice_isolation, audioUri: "line.mp3"}}\n'
-    assert doc(nodes, at=at).inputs["dba36bffa5cab0f922d087a3aeb179f9d4e745df40b323e1b1471402848c8a3e"].media_type == "audio/mpeg"
+    assert (
+        doc(nodes, at=at).inputs["dba36bffa5cab0f922d087a3aeb179f9d4e745df40b323e1b1471402848c8a3e"].media_type
+        == "audio/mpeg"
+    )
