@@ -29,6 +29,9 @@ from flowrun.production.exits import Exit, first
 from flowrun.runway import pace
 from flowrun.runway.calls import submit_failure
 from flowrun.runway.policy import FAILURES, SUBMISSIONS, UNKNOWN_CODE, Charged, FailureRule, RetryKind
+from flowrun.template import limits
+from flowrun.template.library import FILTERS, FUNCTIONS
+from flowrun.template.predicates import TESTS
 
 FOLDER = Path(__file__).parent.parent / "docs" / "reference"
 NOTE = "<!-- Written by tools/make_docs.py. Do not edit. -->"
@@ -335,6 +338,32 @@ def _credits(count: int) -> str:
     return f"{count} credit{'' if count == 1 else 's'}"
 
 
+# -- templates
+
+
+def templates_page() -> str:
+    intro = "What there is in templates. What it means for a manifest is in [templates](../concepts/templates.md)."
+    bounds = (
+        ("characters of a text that is made, and of a template", limits.MAX_TEXT),
+        ("entries of a list or mapping that is made", limits.MAX_ITEMS),
+        ("bits of a whole number", limits.MAX_BITS),
+        ("parts of a template", limits.MAX_TOKENS),
+        ("levels of nesting of an expression or of blocks", limits.MAX_DEPTH),
+        ("open brackets", limits.MAX_BRACKETS),
+        ("macros that call each other", limits.MAX_CALLS),
+        ("units of work of one evaluation", limits.MAX_WORK),
+    )
+    return page(
+        "Filters, tests, functions, bounds",
+        intro,
+        f"## Filters\n\n{code(*sorted(FILTERS))}.",
+        f"## Tests\n\n{code(*sorted(TESTS))}.",
+        f"## Functions\n\n{code(*sorted(FUNCTIONS))}.",
+        "## Bounds\n\nBeyond these a template is the diagnostic [`template-too-large`](diagnostics.md#template-too-large).",
+        table(("at most", ""), ((f"{number:,}", what) for what, number in bounds)),
+    )
+
+
 # -- writing
 
 
@@ -345,6 +374,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "exit-codes.md": exits_page,
     "failures.md": failures_page,
     "models.md": models_page,
+    "templates.md": templates_page,
 }
 
 

@@ -21,6 +21,7 @@ from flowrun.engine.ports import Attempt, Ports, Run
 from flowrun.ids import ActionKey, OwnerId, RecipeKey, RunId, TaskId
 from flowrun.ledger.memory import MemoryLedger, MemoryTables
 from flowrun.ledger.protocol import Limits, Origin
+from flowrun.ledger.tables import where
 from flowrun.media.picture import PictureSpec, draw_picture
 from flowrun.media.probe import probe
 from flowrun.runway.values import Accepted, Downloaded, Organization, OutputUrl, SandboxMark, Task, TaskStatus, Upload
@@ -30,6 +31,7 @@ from tests.support.virtual_time import VirtualClock, offload
 
 MODEL = "gen4_image"
 ORIGIN = Origin("/p/.flowrun", "p", "fox", "", "fox.yaml", "hero#1")
+TWO_AT_ONCE = Limits(concurrency=2)
 DISK_FULL = OSError(errno.ENOSPC, "No space left on device", "/store/x")
 HTML = b"<!doctype html><title>please log in</title>"
 
@@ -217,7 +219,7 @@ class World:
     """What outlives a process."""
 
     clock: VirtualClock
-    limits: Limits = Limits(concurrency=2)
+    limits: Limits = TWO_AT_ONCE
     env: dict[str, Secret] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -239,6 +241,10 @@ class World:
     def stored(self, doc: ActionDoc) -> list[str]:
         found = self.results.lookup([doc.key]).get(doc.key)
         return [result.task for result in found.results] if found else []
+
+    @property
+    def claims(self) -> list[ActionKey]:
+        return [row.key for row in self.tables.claims.find(where())]
 
     @property
     def held(self) -> dict[str, int]:

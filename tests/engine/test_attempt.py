@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -238,7 +239,7 @@ def test_a_lost_answer_is_doubt_and_never_sent_again():
             assert again.verdict is Verdict.DOUBT
             assert "2023-11-14 22:13:20 UTC" in again.message
         assert not world.api.bodies
-        assert not world.tables.claims.find(_all())
+        assert not world.claims
 
     told(story)
 
@@ -289,14 +290,9 @@ def test_the_apis_own_estimate_is_reported_and_reserved():
         anne = world.process()
         anne.fails["task"] = (KeyRefusedError("401"), False)
         await failing(execute(anne.attempt(a_doc())))
-        assert anne.reports == [
-            ev.Submitted(world.clock.now() - (anne.reports and _later(world)), "hero#1", "task-1", 3)
-        ]
-        assert world.ledger.committed("run-anne") == 3
-
-    def _later(world: World) -> float:
         (row,) = world.ledger.tasks()
-        return world.clock.now() - row.submitted_at
+        assert anne.reports == [ev.Submitted(row.submitted_at, "hero#1", "task-1", 3)]
+        assert world.ledger.committed("run-anne") == 3
 
     told(story)
 
@@ -310,7 +306,7 @@ def test_what_does_not_fit_a_cap_is_said_and_nothing_is_held():
         with pytest.raises(OverCapError) as caught:
             await execute(world.process().attempt(a_doc()))
         assert caught.value.over == Over(LimitName.RUN_CAP, 4)
-        assert not world.tables.claims.find(_all())
+        assert not world.claims
 
     told(story)
 
@@ -322,8 +318,6 @@ def test_two_actions_and_one_slot_take_turns():
         first = admit(anne.attempt(a_doc("a")))
         assert isinstance(first, Go)
         assert admit(anne.attempt(a_doc("b"))) == Wait(LimitName.CONCURRENCY, None)
-        import asyncio
-
         one, two = await asyncio.gather(execute(anne.attempt(a_doc("a"))), execute(anne.attempt(a_doc("b"))))
         assert one.result.ended_at <= two.result.submitted_at
         assert world.held == {}
@@ -501,9 +495,3 @@ def test_what_admission_says_of_each_state():
         assert taken.task.task == "task-1"
 
     told(story)
-
-
-def _all() -> Any:
-    from flowrun.ledger.tables import where
-
-    return where()

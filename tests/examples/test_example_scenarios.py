@@ -48,8 +48,8 @@ def test_a_moderated_shot_fails_alone_and_is_not_sent_again_unasked(fox: Stage) 
     first = fox.apply(script("moderated"))
     assert (first.applied.exit, first.sent) == (Exit.FAILED, ALL)
     assert states(first.applied)["shot[leaping]"] is NodeState.REJECTED
-    assert [*first.applied.summary.troubles] == ["shot[leaping]"]
-    assert first.applied.summary.troubles["shot[leaping]"].code == "SAFETY.INPUT.TEXT"
+    (trouble,) = first.applied.summary.troubles.values()
+    assert (trouble.address, trouble.code) == ("shot[leaping]", "SAFETY.INPUT.TEXT")
     assert sorted(fox.exports("fox-trailer")) == [
         "effect.mp3", "narration.mp3", "reveal.mp4", "shots/listening.mp4", "shots/running.mp4", "shots/waking.mp4", "still.png",
     ]  # fmt: skip
@@ -69,7 +69,7 @@ def test_a_refusal_is_sent_again_when_asked(fox: Stage) -> None:
 def test_a_lost_answer_is_never_sent_again_unasked(fox: Stage) -> None:
     first = fox.apply(script("lost-answer"))
     assert (first.applied.exit, len(first.sent)) == (Exit.UNKNOWN, len(ALL) - 1)
-    (lost,) = first.applied.summary.troubles
+    (lost,) = (trouble.address for trouble in first.applied.summary.troubles.values())
     assert states(first.applied)[lost] is NodeState.UNCERTAIN
     assert "shot" in lost or lost == "reveal"
     again = fox.apply(script("lost-answer"))

@@ -7,6 +7,7 @@ assert stage.submissions == 1
 
 from __future__ import annotations
 
+import itertools
 import random
 import textwrap
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from flowrun.sandbox.service import Sandbox
 from flowrun.sandbox.state import SqliteState
 from tests.support.virtual_time import START, VirtualClock, offload, run_virtual
 
+_SEEDS = itertools.count(7)  # each process has randomness of its own
 TINY = "media: tiny\ndurations: {default: 20}\npoll: 5\n"
 
 
@@ -33,6 +35,7 @@ class Stage:
     root: Path
     manifest: str
     scenario: str = ""
+    file: str = "flow.yaml"
     now: float = START
     environ: dict[str, str] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
@@ -44,7 +47,7 @@ class Stage:
 
     @property
     def path(self) -> Path:
-        return self.root / "flow.yaml"
+        return self.root / self.file
 
     def write(self, manifest: str) -> None:
         """Change the manifest."""
@@ -66,7 +69,7 @@ class Stage:
             cwd=self.root,
             clock=clock,
             offload=offload,
-            rng=random.Random(7),  # noqa: S311
+            rng=random.Random(next(_SEEDS)),
         )
         return Production(self.path, self.options(**flags), around)
 
