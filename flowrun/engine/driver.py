@@ -266,7 +266,7 @@ class Driver:
         if self._tasks.get(name) is task:
             del self._tasks[name]
         if task.cancelled() and name in self.scheduler.units:
-            self._post(ev.Left(self._now(), name, None))
+            self._post(ev.Left(self._now(), name, self._at_api.get(name)))
 
     @property
     def _clock(self) -> Any:

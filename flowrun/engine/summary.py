@@ -42,7 +42,7 @@ class Summary:
     troubles: dict[str, Trouble] = field(default_factory=dict)
     over: dict[str, str] = field(default_factory=dict)
     waiting: dict[str, str] = field(default_factory=dict)
-    left: dict[str, str | None] = field(default_factory=dict)
+    left: dict[str, str] = field(default_factory=dict)
     pending: set[str] = field(default_factory=set)
     exports: list[tuple[str, str, str]] = field(default_factory=list)
     recovered: list[tuple[str, str, str]] = field(default_factory=list)  # address, collected | failed, detail
@@ -72,7 +72,7 @@ class Summary:
                 self.over.pop(unit, None)
                 self.waiting.pop(unit, None)
                 self.troubles.pop(unit, None)  # of an attempt before this one
-            case ev.Left(unit=unit, task=task):
+            case ev.Left(unit=unit, task=str(task)):
                 self.left[unit] = task
             case ev.Settled(address=address, state=state):
                 self._settled(address, state)

@@ -64,7 +64,7 @@ def _check(decl: OutputDecl, flow: Flow, nodes: Mapping[str, CompiledNode], fano
         yield from _check_value(path, _ROOTS | {"each"}, flow, nodes, fanouts)
     if isinstance(source, Expression) and source.template.is_lone:
         yield from _check_value(source, _ROOTS, flow, nodes, fanouts)
-        if _is_fact(source, nodes):
+        if _is_fact(source):
             yield _no_media(decl, source.value_span)
     elif not problems:
         yield _no_media(decl, decl.source.span)
@@ -75,10 +75,10 @@ def _no_media(decl: OutputDecl, span: Span) -> Diagnostic:
     return Diagnostic("bad-output", message, span, 'write "{{ nodes.NAME.output }}"')
 
 
-def _is_fact(source: Expression, nodes: Mapping[str, CompiledNode]) -> bool:
+def _is_fact(source: Expression) -> bool:
     """Whether the whole of it is a fact, of which no file can be made."""
     sole = source.sole
-    return sole is not None and sole.root == "nodes" and sole.steps[0] in nodes and sole.steps[-1] in FACTS
+    return sole is not None and sole.root == "nodes" and len(sole.steps) > 1 and sole.steps[-1] in FACTS
 
 
 def _check_value(

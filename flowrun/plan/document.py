@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from flowrun.action import ENV, MEDIA, TEXT, URI
+from flowrun.action import ENV, TEXT, URI
 from flowrun.diagnostics.model import Diagnostic
 from flowrun.diagnostics.render import to_json
 from flowrun.plan.model import Change, Cost, Decision, Reason, Step, TakeStep, Why
@@ -206,19 +206,20 @@ def _change(change: Change) -> ChangeDocument:
 
 
 def _plain(value: Any) -> Any:
-    """Values as a person wrote them, the marks of an action document resolved to what may be shown."""
+    """Values as a person wrote them, the marks of an action document resolved to what may be shown. Media is shown by its
+    digest already: `reasons` does that."""
     if isinstance(value, str):
         return mask(value)
     if isinstance(value, list):
         return [_plain(each) for each in value]
-    if not isinstance(value, Mapping):
-        return value
-    if MEDIA in value:
-        return f"sha256:{value[MEDIA]}"
+    return _plain_mapping(value) if isinstance(value, Mapping) else value
+
+
+def _plain_mapping(value: Mapping[str, Any]) -> Any:
     if URI in value:
         return f"runway://{MASK}"
     if ENV in value:
         return f"${value[ENV]}"
     if TEXT in value:
-        return "".join(str(_plain(part)) for part in value[TEXT])
+        return mask("".join(str(_plain(part)) for part in value[TEXT]))
     return {name: _plain(each) for name, each in value.items()}

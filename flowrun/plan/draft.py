@@ -106,10 +106,11 @@ class Drafter:
         price = price or self._price(instance, _literals(instance), {})
         return Draft(replace(step, why=why, cost=_at_most(price, instance.takes)), price)
 
-    def _waiting(
-        self, step: Step, waits: Iterable[object], who: str, unread: Iterable[str] = ()
-    ) -> tuple[Step, Why]:  # fmt: skip
-        """What hides the inputs: an upstream, or https inputs that were not fetched yet, an asset's facts too."""
+    def _waiting(self, step: Step, waits: Iterable[object], who: str, unread: Iterable[str] = ()) -> tuple[Step, Why]:
+        """What hides the inputs: an upstream, or https inputs that were not fetched yet, an asset's facts too.
+
+        Raises DraftError.
+        """
         urls, names = list(unread), []
         for what in dict.fromkeys(waits):
             url = self._unread_asset(what)
@@ -123,14 +124,14 @@ class Drafter:
         return step, Why(Reason.INPUT_UNREAD, detail=f"{inputs} not fetched yet")
 
     def _unread_asset(self, what: object) -> str | None:
-        """The URL behind an asset whose facts are asked for before it was fetched."""
+        """The URL behind an asset whose facts are asked for before it was fetched. Raises DraftError."""
         asset = self._source.assets.get(what) if isinstance(what, str) else None
         if asset is None:
             return None
         try:
             seen = look_written(WrittenMedia(asset.written, asset.base, asset.pin, asset.name), self._sources.inputs)
-        except InputError:
-            return None
+        except InputError as error:
+            raise DraftError(Diagnostic(error.code, error.message, asset.span, error.hint)) from None
         return seen.url if isinstance(seen, UnreadMedia) else None
 
     def _known(

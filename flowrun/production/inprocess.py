@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flowrun.production.exits import Exit, FlowrunError
 from flowrun.production.options import Options, Surroundings
 from flowrun.runway.inprocess import Answer, CallableTransport, Headers
 from flowrun.sandbox.inprocess import InProcess
@@ -17,17 +18,23 @@ if TYPE_CHECKING:
     from httpx import AsyncBaseTransport
 
 
-def open_sandbox(options: Options, folder: Path) -> Sandbox:
-    """The sandbox whose account and tasks live in `folder`. Raises DiagnosticError for a bad scenario, OSError."""
-    scenario = Scenario()
-    if options.scenario is not None:
-        scenario = read_scenario(options.scenario.read_text(encoding="utf-8"), str(options.scenario))
-    return Sandbox(SqliteState(folder), scenario=scenario)
+def open_sandbox(options: Options, around: Surroundings, folder: Path) -> Sandbox:
+    """The sandbox whose account and tasks live in `folder`. Raises DiagnosticError for a bad scenario, FlowrunError for one
+    that is not there."""
+    if options.scenario is None:
+        return Sandbox(SqliteState(folder))
+    path = around.named(options.scenario)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise FlowrunError(Exit.WRONG, f"--scenario: {path} cannot be read: {reason}", "check the path") from None
+    return Sandbox(SqliteState(folder), scenario=read_scenario(text, str(path)))
 
 
 def sandbox_transport(options: Options, around: Surroundings, folder: Path) -> tuple[AsyncBaseTransport, str]:
     """A transport, and the address that it answers for."""
-    sandbox = open_sandbox(options, folder)
+    sandbox = open_sandbox(options, around, folder)
     door = InProcess(sandbox, around.clock.now)
 
     def exchange(method: str, url: str, headers: Headers, body: bytes) -> Answer:

@@ -51,3 +51,7 @@ class Surroundings:
     rng: random.Random = field(default_factory=random.SystemRandom)
     web: Any = None
     resolve: Any = None
+
+    def named(self, path: Path) -> Path:
+        """`path` as this process can open it, and otherwise as it was given, so that messages show it so."""
+        return path if path.is_absolute() or self.cwd == Path.cwd() else self.cwd / path

@@ -8,6 +8,7 @@ production.apply(max_credits=400)
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -81,7 +82,7 @@ class Production:
         """Raises DiagnosticError."""
         self.path, self.options, self.around = path, options, around
         self.project = find_project(around.cwd / path)
-        self.manifest = read(path)
+        self.manifest = read(around.named(path))
         self.flow: Flow = resolve(
             self.manifest,
             cli_vars=options.vars,
@@ -295,13 +296,22 @@ def _named(graph: Graph, texts: tuple[str, ...], flag: str) -> frozenset[Address
 
 
 def load(path: str | Path, *, vars: Mapping[str, Any] | None = None, **options: Any) -> Production:
-    """A production from a manifest. `vars` as values or texts; `options` as the fields of Options.
+    """A production from a manifest. `vars` as values or texts; `options` as the fields of Options, where one text will do
+    for a list of one and for a path: ``load("a.yaml", force="hero", max_credits=400)``.
 
-    Raises DiagnosticError, whose `diagnostics` tell file, line and column of every mistake.
+    Raises DiagnosticError, whose `diagnostics` tell file, line and column of every mistake; TypeError for an option that
+    does not exist.
     """
-    import json
-
     given = tuple(
         f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in (vars or {}).items()
     )
-    return Production(Path(path), Options(vars=given, **options), Surroundings())
+    read_as = {name: _option(name, value) for name, value in options.items()}
+    return Production(Path(path), Options(vars=given, **read_as), Surroundings())
+
+
+def _option(name: str, value: Any) -> Any:
+    if name in ("select", "exclude", "force", "resend"):
+        return (value,) if isinstance(value, str) else tuple(value)
+    if name == "vars_files":
+        return tuple(map(Path, [value] if isinstance(value, str | Path) else value))
+    return Path(value) if name in ("scenario", "out") and value is not None else value

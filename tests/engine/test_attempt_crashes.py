@@ -14,7 +14,7 @@ from flowrun.engine.failure import AttemptError, Verdict
 from flowrun.ids import TaskId
 from flowrun.ledger.protocol import Adopted, LimitName, Limits, Over
 from flowrun.runway.errors import NotAcceptedError, SubmitFailure
-from flowrun.runway.values import TaskStatus
+from flowrun.runway.values import SandboxMark, TaskStatus
 from flowrun.store.memory import MemoryResults
 from tests.engine.fakes import DONE, MODEL, RUNNING, Crash, Process, World, a_doc, picture, seen
 from tests.support.virtual_time import VirtualClock, run_virtual
@@ -250,20 +250,28 @@ def test_a_joiner_that_starts_over_holds_nothing_before_its_turn():
 def test_a_joiner_without_a_task_finds_what_was_made_meanwhile():
     async def story(world: World) -> None:
         anne, bob = world.process(), world.process("bob")
-        world.api.answer_takes, world.api.script = 0.5, (DONE,)
-        world.api.sandbox = None
-        joining = None
+        world.api.script, world.api.sandbox = (DONE,), SandboxMark(poll=0.1)
+        made = asyncio.create_task(execute(anne.attempt(a_doc())))
+        await world.clock.sleep(0.1)
+        carried = await execute(bob.attempt(a_doc()))
+        assert not carried.made
+        assert world.api.downloads.total() == 1
+        await made
 
-        async def owner() -> Any:
-            return await execute(anne.attempt(a_doc()))
+    told(story)
 
-        made = asyncio.create_task(owner())
+
+def test_a_joiner_without_a_task_takes_up_what_a_dead_owner_sent():
+    async def story(world: World) -> None:
+        anne, bob = world.process(), world.process("bob")
+        death = asyncio.create_task(dying(anne, "submitted", after=True))
         await world.clock.sleep(0.1)
         joining = asyncio.create_task(execute(bob.attempt(a_doc())))
-        await made
+        await death
+        world.bury(anne)
         carried = await joining
-        assert not carried.made
-        assert len(world.api.bodies) == 1
+        assert (carried.made, len(world.api.bodies)) == (True, 1)
+        assert not world.ledger.open()
 
     told(story)
 

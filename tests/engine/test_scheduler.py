@@ -111,6 +111,15 @@ def test_a_model_that_is_full_lets_others_pass():
     assert commands == [WakeAt(NOW + 1.0, model="full"), Admit("y#1")]
 
 
+def test_one_question_at_a_time():
+    scheduler = running()
+    grow(scheduler, ("y", (), 2.0), ("z", (), 1.0))
+    assert decided(scheduler, "y", spec()) == [Admit("y#1")]
+    assert decided(scheduler, "z", spec()) == []
+    assert feed(scheduler, failed("x#1", Verdict.FAIL)) == [Settle("x", NodeState.FAILED, None)]
+    assert feed(scheduler, ev.Granted(NOW, "y#1", "new")) == [CarryOut("y#1"), Admit("z#1")]
+
+
 def test_a_full_model_is_asked_again_when_its_time_comes_or_something_ends():
     scheduler = running()
     grow(scheduler, ("y", (), 1.0))

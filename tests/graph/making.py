@@ -90,8 +90,11 @@ class Project:
     files: dict[str, str] = field(default_factory=dict)
     inputs: Inputs = field(default_factory=Inputs)
 
-    def built(self, text: str, *cli_vars: str, demand: bool = True, profile: str | None = None) -> Built:
-        manifest = read(HERE / "flow.yaml", text=f"flowrun: 1\n{text}")
+    def built(
+        self, text: str, *cli_vars: str, demand: bool = True, profile: str | None = None, whole: bool = False
+    ) -> Built:
+        """`text`: a manifest without its first line, or the whole of it."""
+        manifest = read(HERE / "flow.yaml", text=text if whole else f"flowrun: 1\n{text}")
         flow = resolve(manifest, cli_vars=cli_vars, cwd=Path("/cwd"), demand=demand, profile=profile)
         graph, source = build(flow, catalogue(), self.inputs, self.read_data)
         return Built(graph, source, self.inputs)

@@ -292,12 +292,12 @@ def test_one_mistake_of_many_instances_is_told_once() -> None:
 
 
 def test_a_fact_of_a_gathered_file() -> None:
-    film = shot("{{ nodes.still.outputs[1] }}", promptText="\"{{ nodes.still['b'].output.width }}\"")
+    film = shot("{{ nodes.still.outputs[1] }}", promptText="\"{{ nodes.still['b'].output.width }} px\"")
     found = built("nodes: {still: " + STILL.replace("uses:", "foreach: [a, b], uses:") + ", film: " + film + "}")
     assert not found.request("film").is_known
     world = {"still[a]": made("a", IMAGE), "still[b]": made("b", IMAGE)}
     request = found.request("film", **world)
-    assert request.value["promptText"] == "1920"
+    assert request.value["promptText"] == "1920 px"
     assert request.media[0].source.address.key == "b"
     assert request.is_known
 

@@ -48,7 +48,7 @@ def test_run_then_hit(desk):
 
 def test_undecided_counts_in_the_maximum(desk):
     plan = desk.plan(f"{HERO}{SHOT.rstrip()}\n    takes: 3\n")
-    hero, shot = plan.steps.values()
+    _, shot = plan.steps.values()
     assert (shot.decision, shot.why.reason, shot.why.detail) == (
         Decision.UNDECIDED,
         Reason.UPSTREAM_CHANGED,
@@ -63,13 +63,15 @@ def test_undecided_counts_in_the_maximum(desk):
 
 def test_an_unknown_price_is_never_zero(desk):
     desk.inputs.put("long.mp3", "words", MediaFacts(MediaKind.AUDIO, "audio/mpeg"))
-    nodes = "\n  clean: {uses: voice_isolation, with: {model: eleven_voice_isolation, audioUri: long.mp3}}\n"
+    nodes = (
+        "\n  clean: {uses: voice_dubbing, with: {model: eleven_voice_dubbing, audioUri: long.mp3, targetLang: fr}}\n"
+    )
     assert desk.step(nodes, "clean").cost == Cost(0, 0, 1)
     below = SPEECH + nodes.replace("long.mp3", '"{{ nodes.line.output }}"').replace("}}\n", "}, takes: 2}\n")
     step = desk.step(below, "clean")
     assert (step.decision, step.cost) == (Decision.UNDECIDED, Cost(0, 0, 2))
     desk.apply(SPEECH)
-    assert desk.step(below, "clean").cost == Cost(4, 4)  # two takes of 12 seconds
+    assert desk.step(below, "clean").cost == Cost(12, 12)  # two takes of 12 seconds
 
 
 def test_all_is_known_once_the_upstream_is_there(desk):
@@ -117,8 +119,13 @@ def test_an_unread_https_input_is_undecided_until_it_was_fetched(desk):
 
 
 @pytest.mark.parametrize(
-    "key", ['when: "{{ assets.a.width > 9 }}"', 'cache: "{{ assets.a.sha256 }}"', 'tags: []\n    with: {seed: "{{ assets.a.width }}", PROMPT}']
-)  # fmt: skip
+    "key",
+    [
+        'when: "{{ assets.a.width > 9 }}"',
+        'cache: "{{ assets.a.sha256 }}"',
+        'tags: []\n    with: {seed: "{{ assets.a.width }}", PROMPT}',
+    ],
+)
 def test_an_unread_asset_s_facts_are_fetched_too(desk, key):
     prompt = 'model: gen4_image, promptText: a fox, ratio: "1920:1080"'
     key = key.replace("PROMPT", prompt) if "PROMPT" in key else f"{key}\n    with: {{{prompt}}}"
@@ -128,6 +135,15 @@ def test_an_unread_asset_s_facts_are_fetched_too(desk, key):
     assert step.why.reason is Reason.INPUT_UNREAD
     desk.inputs.put("https://example.com/a.png", "a")
     assert desk.decisions(nodes) == {"hero": "run"}
+
+
+def test_an_asset_that_went_away_after_it_was_read_is_a_problem(desk):
+    nodes = f"assets: {{a: a.png}}\nnodes:{HERO}".replace("}}\n", '}, when: "{{ assets.a.width > 9 }}"}\n')
+    planner = desk.planner(nodes)
+    del desk.inputs.known["a.png"]
+    (step,) = make_plan(planner).steps.values()
+    assert (step.decision, [problem.code for problem in step.problems]) == (Decision.BLOCKED, ["missing-file"])
+    assert step.problems[0].span.line == 2
 
 
 def test_what_waits_for_a_node_and_an_input_names_the_node_and_keeps_the_input(desk):
