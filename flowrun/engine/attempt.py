@@ -110,7 +110,7 @@ async def _finish(attempt: Attempt, task: TaskId, submitted_at: float, resumed: 
     with disk_errors(task):
         seen = await poll_to_end(attempt, task, resumed)
         if seen.status is not TaskStatus.SUCCEEDED:
-            failure, failed, credits = judged(seen)
+            failure, failed, credits = judged(seen, attempt.doc)
             attempt.ports.ledger.settle(task, failed, credits)
             raise AttemptError(failure)
         result = await collect(attempt, seen, submitted_at)
@@ -134,7 +134,7 @@ async def _join(attempt: Attempt, joined: Joined) -> Carried:
             joined = admission
     seen = await poll_to_end(attempt, joined.task.task, True)
     if seen.status is not TaskStatus.SUCCEEDED:
-        raise AttemptError(judged(seen)[0])
+        raise AttemptError(judged(seen, attempt.doc)[0])
     return Carried(await collect(attempt, seen, joined.task.submitted_at), made=False)
 
 

@@ -61,7 +61,7 @@ async def _send(attempt: Attempt, intent: Intent, body: Mapping[str, Any]) -> Ta
         raise AttemptError(of_refusal(error, ports.rng)) from None
     except AnswerLostError as error:
         _give_up(intent, str(error), ports)
-        raise AttemptError(of_lost_answer(attempt.doc, error)) from None
+        raise AttemptError(of_lost_answer(attempt.doc)) from None
     except (asyncio.CancelledError, Exception) as error:
         _give_up(intent, type(error).__name__, ports)
         raise

@@ -17,7 +17,10 @@ _RETRIED = frozenset({Verdict.RETRY.value, Verdict.RESEND.value})
 
 @dataclass(slots=True)
 class Trouble:
-    """The last thing that went wrong with a take of a node, or with the node before it had any. `charged`: credits it cost for sure, None: unknown."""
+    """The last thing that went wrong with a take of a node, or with the node before it had any.
+
+    `charged`: credits it cost for sure, None: unknown.
+    """
 
     address: str
     verdict: str
@@ -30,9 +33,10 @@ class Trouble:
 
 @dataclass(slots=True)
 class Summary:
-    """`troubles`: by unit, or by address; `states`: by address, once settled; `submitted`: requests accepted; `credits`: what they cost, as far as it is known
-    (estimates where the API said nothing); `over`: units that no credits were left for, by cap; `waiting`: units whose
-    model's day is used up; `left`: units whose task goes on at the API without us."""
+    """`states`: by address, once settled; `submitted`: requests accepted; `credits`: what they cost, as far as it is known
+    (estimates where the API said nothing); `troubles`: by unit, or by address where a node has none; `over`: units that no
+    credits were left for, by cap; `waiting`: units whose model's day is used up; `left`: units whose task goes on at the API
+    without us, with the task."""
 
     states: dict[str, NodeState] = field(default_factory=dict)
     submitted: int = 0

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from flowrun.action import ActionDoc
 from flowrun.engine.failure import AttemptError, Failure, Verdict
 from flowrun.ledger.protocol import Failed, IntentRow
-from flowrun.runway.errors import AnswerLostError, KeyRefusedError, NotAcceptedError, SubmitFailure
+from flowrun.runway.errors import KeyRefusedError, NotAcceptedError, SubmitFailure
 from flowrun.runway.pace import overload_backoff, quota_pause
-from flowrun.runway.policy import SUBMISSIONS, FailureRule, RetryKind, Scope, rule_for
+from flowrun.runway.policy import SUBMISSIONS, Charged, FailureRule, RetryKind, Scope, rule_for
 from flowrun.runway.values import Task, TaskStatus
 
 _SCOPES = {
@@ -40,14 +40,11 @@ def of_refusal(error: NotAcceptedError, rng: random.Random) -> Failure:
     )
 
 
-def of_lost_answer(doc: ActionDoc, error: AnswerLostError | None) -> Failure:
+def of_lost_answer(doc: ActionDoc) -> Failure:
+    """Why it was lost stands with the intent, as evidence."""
     cost = "an unknown number of" if doc.credits is None else f"up to {doc.credits}"
-    why = f" ({error})" if error else ""
-    return Failure(
-        Verdict.DOUBT,
-        "answer-lost",
-        f"The request was sent and no answer came{why}: it may have been accepted, for {cost} credits.",
-    )
+    message = f"The request was sent and no answer came: it may have been accepted, for {cost} credits."
+    return Failure(Verdict.DOUBT, "answer-lost", message)
 
 
 def of_doubt(intent: IntentRow) -> Failure:
@@ -61,16 +58,18 @@ def of_doubt(intent: IntentRow) -> Failure:
     )
 
 
-def judged(task: Task) -> tuple[Failure, Failed, int | None]:
+def judged(task: Task, doc: ActionDoc) -> tuple[Failure, Failed, int | None]:
     """A task that ended, but not well: for the run, for the ledger, and the credits to book (None: the estimate)."""
-    return of_cancelled_task(task) if task.status is TaskStatus.CANCELLED else of_failed_task(task)
+    return of_cancelled_task(task) if task.status is TaskStatus.CANCELLED else of_failed_task(task, doc)
 
 
-def of_failed_task(task: Task) -> tuple[Failure, Failed, int | None]:
+def of_failed_task(task: Task, doc: ActionDoc) -> tuple[Failure, Failed, int | None]:
     """A task that ended without success: for the run, for the ledger, and the credits to book (None: the estimate)."""
     rule = rule_for(task.failure_code)
     code = task.failure_code or "INTERNAL"
     credits = rule.credits(task.charged)
+    if credits is None and rule.charged is Charged.YES:
+        credits = doc.credits
     retry = rule.retry
     failure = Failure(
         _verdict(rule), code, rule.what, rule.change, task.id, credits, retry.delay, retry.attempts, rule.rejected

@@ -5,10 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from flowrun import load
+from flowrun.cli.apply import _Asker
+from flowrun.cli.output import Output
+from flowrun.production.options import Options
+from flowrun.production.production import Proposal
 from tests.cli.console import Console
 from tests.support.golden import check_golden
 
@@ -227,3 +233,46 @@ def test_help_imports_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     for heavy in ("av", "PIL", "httpx", "pydantic", "networkx", "jinja2", "jsonschema_rs", "yaml"):
         assert f"'{heavy}'" not in done.stderr, heavy
+
+
+class TestConfirmation:
+    """Only on a terminal, only where real credits would be spent."""
+
+    @pytest.fixture
+    def proposal(self, project: Console) -> Proposal:
+        production = load(project.root / "flow.yaml", sandbox=True)
+        return replace(production.propose(), provider="runway", banner=None)
+
+    def asked(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        proposal: Proposal,
+        *,
+        terminal: bool,
+        answer: bool = False,
+        yes: bool = False,
+    ) -> tuple[bool, int]:
+        questions = []
+
+        def ask(*args: object, **kwargs: object) -> bool:
+            questions.append(args)
+            return answer
+
+        monkeypatch.setattr("flowrun.cli.apply.can_ask", lambda: terminal)
+        monkeypatch.setattr("click.confirm", ask)
+        said = _Asker(Path("flow.yaml"), Options(), Output(quiet=True), yes).confirm(proposal)
+        return said, len(questions)
+
+    def test_a_person_is_asked_once(self, monkeypatch: pytest.MonkeyPatch, proposal: Proposal) -> None:
+        assert self.asked(monkeypatch, proposal, terminal=True, answer=True) == (True, 1)
+        assert self.asked(monkeypatch, proposal, terminal=True, answer=False) == (False, 1)
+
+    def test_yes_skips_the_question(self, monkeypatch: pytest.MonkeyPatch, proposal: Proposal) -> None:
+        assert self.asked(monkeypatch, proposal, terminal=True, yes=True) == (True, 0)
+
+    def test_nobody_there(self, monkeypatch: pytest.MonkeyPatch, proposal: Proposal) -> None:
+        assert self.asked(monkeypatch, proposal, terminal=False) == (False, 0)
+        assert self.asked(monkeypatch, replace(proposal, cap=10), terminal=False) == (True, 0)
+
+    def test_the_sandbox_asks_nobody(self, monkeypatch: pytest.MonkeyPatch, proposal: Proposal) -> None:
+        assert self.asked(monkeypatch, replace(proposal, provider="sandbox"), terminal=True) == (True, 0)

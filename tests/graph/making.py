@@ -165,7 +165,8 @@ def at(text: str) -> Address:
 
 
 STILL = "{uses: text_to_image, with: {model: gen4_image, promptText: a fox, ratio: '1920:1080'}}"
-LINE = "{uses: text_to_speech, with: {model: eleven_multilingual_v2, promptText: hi, voice: {type: runway-preset, presetId: Maya}}}"
+_VOICE = "{type: runway-preset, presetId: Maya}"
+LINE = f"{{uses: text_to_speech, with: {{model: eleven_multilingual_v2, promptText: hi, voice: {_VOICE}}}}}"
 
 
 def shot(image: str, **more: str) -> str:

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowrun.graph.address import Address, Segment, address, parse
-from flowrun.manifest.fanout import expand_items
 from flowrun.diagnostics.model import DiagnosticError
 from flowrun.diagnostics.span import Span
+from flowrun.graph.address import Address, Segment, address, parse
+from flowrun.manifest.fanout import expand_items
 from flowrun.yaml_tree import Scalar, Sequence
 
 
@@ -31,10 +31,11 @@ def test_a_decomposed_key_means_the_composed_one() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "2a", "a-b", "a[", "a[]", "a[b", "a[b]c", "a.", "a[b,c]", 'a["b"]', "a['b']", "a[b#c]", "a[" + "x" * 81 + "]", "a[x\ny]"],
+    ["", "2a", "a-b", "a[", "a[]", "a[b", "a[b]c", "a.", "a[b,c]", 'a["b"]', "a['b']", "a[b#c]", f"a[{'x' * 81}]",
+     "a[x\ny]"],
 )  # fmt: skip
 def test_no_address(text: str) -> None:
-    with pytest.raises(ValueError, match="no address|no take"):
+    with pytest.raises(ValueError, match=r"no address|no take"):
         parse(text)
 
 

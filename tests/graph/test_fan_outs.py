@@ -6,8 +6,7 @@ import pytest
 
 from flowrun.graph.outcomes import AssetMedia
 from flowrun.graph.values import SourcedText
-from tests.graph.making import HERE, STILL, Project, built, made, refused, shot
-from tests.graph.making import IMAGE
+from tests.graph.making import HERE, IMAGE, STILL, Project, built, made, refused, shot
 
 
 def fanned(foreach: str, prompt: str = "a fox", **more: str) -> str:
@@ -61,7 +60,8 @@ def test_data_files(name: str, text: str) -> None:
     project = Project({name: text})
     expected = {"a": {"id": "a", "p": "x y"}, "b": {"id": "b", "p": "{{ z }}"}}
     assert rows(fanned(f"{{file: {name}}}"), project=project) == expected
-    assert rows(fanned(f"{{file: {name}, key: p}}").replace("{{ z }}", "z"), project=Project({name: text.replace("{{ z }}", "z")})).keys() == {"x y", "z"}  # fmt: skip
+    by_other = Project({name: text.replace("{{ z }}", "z")})
+    assert rows(fanned(f"{{file: {name}, key: p}}"), project=by_other).keys() == {"x y", "z"}
 
 
 def test_what_stands_in_a_row_is_never_rendered() -> None:
@@ -114,7 +114,8 @@ def test_rows_may_hold_assets() -> None:
 
 
 @pytest.mark.parametrize(
-    "foreach", ["'{{ nodes.hero.outputs }}'", "'{{ [nodes.hero.output] }}'", "{a: {p: '{{ nodes.hero.output }}'}}", "'{{ nodes.hero.output.width }}'"]
+    "foreach", ["'{{ nodes.hero.outputs }}'", "'{{ [nodes.hero.output] }}'", "{a: {p: '{{ nodes.hero.output }}'}}",
+                "'{{ nodes.hero.output.width }}'"]
 )  # fmt: skip
 def test_rows_may_not_hold_what_nodes_make(foreach: str) -> None:
     found = refused(fanned(foreach) + "  hero: " + STILL)
@@ -122,8 +123,15 @@ def test_rows_may_not_hold_what_nodes_make(foreach: str) -> None:
     assert found.only.hint
 
 
-@pytest.mark.parametrize(("foreach", "code"), [("'{{ vars }}'", "bad-foreach"), ("'{{ vars.text }}'", "bad-foreach"),
-                                                ("'{{ vars.nope }}'", "unknown-reference"), ("'{{ vars.text.x }}'", "undefined-reference")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("foreach", "code"),
+    [
+        ("'{{ vars }}'", "bad-foreach"),
+        ("'{{ vars.text }}'", "bad-foreach"),
+        ("'{{ vars.nope }}'", "unknown-reference"),
+        ("'{{ vars.text.x }}'", "undefined-reference"),
+    ],
+)
 def test_what_nothing_can_fan_out_over(foreach: str, code: str) -> None:
     assert refused("vars: {text: abc}\n" + fanned(foreach)).codes == [code]
 
@@ -219,7 +227,8 @@ def test_a_computed_value_is_shown_at_its_expression() -> None:
     )
     assert found.found[0].span.file == "/project/flow.yaml"
     values = "'{{ vars.rows }}'"
-    found = refused("vars: {rows: [{key: a, d: 99}]}\nassets: {s: s.png}\nnodes: {film: " + shot("{{ assets.s }}", foreach=values, duration='"{{ each.value.d }}"') + "}")  # fmt: skip
+    text = shot("{{ assets.s }}", foreach=values, duration='"{{ each.value.d }}"')
+    found = refused("vars: {rows: [{key: a, d: 99}]}\nassets: {s: s.png}\nnodes: {film: " + text + "}")
     assert found.shown == "each.value.d"
 
 
@@ -242,7 +251,8 @@ def test_takes() -> None:
 
 @pytest.mark.parametrize(
     ("written", "shown"),
-    [("'{{ vars.n }}'", "vars.n"), ("'{{ each.value.n }}'", "none"), ("101", "101"), ("'{{ vars.b }}'", "vars.b"), ("'{{ vars.h }}'", "vars.h")],
+    [("'{{ vars.n }}'", "vars.n"), ("'{{ each.value.n }}'", "none"), ("101", "101"), ("'{{ vars.b }}'", "vars.b"),
+     ("'{{ vars.h }}'", "vars.h")],
 )  # fmt: skip
 def test_bad_takes(written: str, shown: str) -> None:
     project = Project({"rows.csv": "id,n\na,none\n"})

@@ -150,9 +150,13 @@ def test_files_and_takes_of_one_node() -> None:
     assert found.request("film", hero=Made(files, None)).waits == [at("hero")]
 
 
+def saying(text: str) -> str:
+    return LINE.replace("hi,", f'"{text}",')
+
+
 def test_takes_of_a_fan_out() -> None:
     still = STILL.replace("uses:", "foreach: [x], uses:")
-    found = built(f"nodes: {{a: {still}, line: {LINE.replace('promptText: hi', chr(112) + 'romptText: ' + chr(39) + '{{ nodes.a.takes | length }} takes' + chr(39))}}}")  # fmt: skip
+    found = built(f"nodes:\n  a: {still}\n  line: {saying('{{ nodes.a.takes | length }} takes')}\n")
     request = found.request("line", **{"a[x]": Made(made("m", IMAGE).files, ((), made("m", IMAGE).files))})
     assert request.value["promptText"] == "1 takes"
 
@@ -166,9 +170,7 @@ def test_skipped_ones_are_not_there() -> None:
 
 def test_gathered_lists_leave_skipped_ones_out() -> None:
     still = STILL.replace("uses:", "foreach: [x, y, z], uses:")
-    found = built(
-        f"nodes:\n  a: {still}\n  line: {LINE.replace('hi,', chr(34) + '{{ nodes.a.outputs | length }} stills' + chr(34) + ',')}\n"
-    )
+    found = built(f"nodes:\n  a: {still}\n  line: {saying('{{ nodes.a.outputs | length }} stills')}\n")
     assert found.request("line").value["promptText"] == "3 stills"
     assert found.request("line", **{"a[y]": Skipped()}).value["promptText"] == "2 stills"
 
@@ -213,8 +215,17 @@ def test_addresses_that_cannot_be_used(text: str) -> None:
     assert (caught.value.code, bool(caught.value.hint)) == ("bad-media-url", True)
 
 
-@pytest.mark.parametrize(("text", "code"), [("", "missing-file"), (" ", "missing-file"), ("a\0b.png", "missing-file"),
-                                             ("missing.png", "missing-file"), ("../x.png", None), ("/etc/x.png", "outside-project")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("", "missing-file"),
+        (" ", "missing-file"),
+        ("a\0b.png", "missing-file"),
+        ("missing.png", "missing-file"),
+        ("../x.png", None),
+        ("/etc/x.png", "outside-project"),
+    ],
+)
 def test_paths(text: str, code: str | None) -> None:
     if code is None:
         assert isinstance(written(text, base=HERE / "data"), KnownMedia)
@@ -277,7 +288,9 @@ def test_a_path_from_the_command_line_counts_from_there() -> None:
 
 
 def test_an_unusable_asset_is_shown_where_it_is_declared() -> None:
-    found = refused("assets: {a: missing.png, b: 'http://x.y/z', c: {url: c.png}, d: {path: d.png, sha256: '" + "0" * 64 + "'}}\nnodes: {h: " + STILL + "}")  # fmt: skip
+    pinned = "{path: d.png, sha256: '" + "0" * 64 + "'}"
+    assets = f"{{a: missing.png, b: 'http://x.y/z', c: {{url: c.png}}, d: {pinned}}}"
+    found = refused(f"assets: {assets}\nnodes: {{h: {STILL}}}")
     assert found.codes == ["missing-file", "bad-media-url", "bad-media-url", "pin-mismatch"]
     assert [found.at(each.span) for each in found.found] == ["missing.png", "'http://x.y/z'", "c.png", "d.png"]
 
@@ -285,7 +298,8 @@ def test_an_unusable_asset_is_shown_where_it_is_declared() -> None:
 def test_assets_by_template() -> None:
     head = "vars: {name: still, ref: {type: media, default: still.png}, n: 5}\n"
     project = Project()
-    found = project.built(head + "assets: {a: 'refs/{{ vars.name }}.png', b: '{{ vars.ref }}'}\nnodes: {film: " + shot("{{ assets.b }}") + "}")  # fmt: skip
+    film = "nodes: {film: " + shot("{{ assets.b }}") + "}"
+    found = project.built(head + "assets: {a: 'refs/{{ vars.name }}.png', b: '{{ vars.ref }}'}\n" + film)
     assert found.request("film").media[0].source == WrittenMedia("still.png", HERE, None, "b")
     assert project.inputs.asked[:2] == ["/project/refs/still.png", "/project/still.png"]
     project.refused(head + "assets: {b: '{{ vars.ref }}'}\nnodes: {film: " + shot("{{ assets.b }}") + "}", "ref=x.png")

@@ -122,7 +122,7 @@ def test_a_subscript_that_is_computed() -> None:
         ("{from: '{{ nodes.hero.output }}', path: '{{ vars.dri }}'}", "unknown-reference", "vars.dri"),
         ("{from: '{{ nodes.hero.output }}', path: '{{ dir }}'}", "unknown-name", "dir"),
         ("{from: '{{ nodes.hero.output }}', path: '{{ each.kye }}'}", "unknown-reference", "each.kye"),
-        ("{from: '{{ nodes.hero.output }}', path: '{{ nodes.still.output.width }}'}", "fan-out-as-one", "nodes.still.output.width"),
+        ("{from: '{{ nodes.hero.output }}', path: '{{ nodes.still.output }}'}", "fan-out-as-one", "nodes.still.output"),
     ],
 )  # fmt: skip
 def test_mistakes_before_anything_ran(output: str, code: str | None, shown: str | None) -> None:

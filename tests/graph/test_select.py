@@ -7,10 +7,11 @@ import pytest
 from flowrun.graph.select import SelectionError, select
 from tests.graph.making import LINE, STILL, built, shot
 
+TURBO = STILL.replace("gen4_image,", "gen4_image_turbo, referenceImages: [{uri: x.png, tag: fox}],")
 FLOW = built(
     f"""nodes:
   hero: {STILL.replace("uses:", "tags: [art, main], uses:")}
-  still: {STILL.replace("uses:", "foreach: [a, b], tags: [art], uses:").replace("gen4_image,", "gen4_image_turbo, referenceImages: [{uri: x.png, tag: fox}],")}
+  still: {TURBO.replace("uses:", "foreach: [a, b], tags: [art], uses:")}
   shot: {shot("{{ nodes.still[each.key].output }}", foreach="[a, b]")}
   line: {LINE.replace("uses:", "needs: [hero], when: '{{ nodes.still is defined }}', uses:")}
   none: {STILL.replace("uses:", "foreach: 0, tags: [none], uses:")}
