@@ -10,7 +10,7 @@ from flowrun.production.options import Options, Surroundings
 from flowrun.runway.inprocess import Answer, CallableTransport, Headers
 from flowrun.sandbox.inprocess import InProcess
 from flowrun.sandbox.messages import Request, Response
-from flowrun.sandbox.scenario import Scenario, read_scenario
+from flowrun.sandbox.scenario import read_scenario
 from flowrun.sandbox.service import Sandbox
 from flowrun.sandbox.state import SqliteState
 

@@ -10,6 +10,10 @@ from flowrun.graph.address import Address
 from flowrun.graph.model import Graph, Instance
 from flowrun.plan.whole import waves
 
+_STYLE = (
+    "<style>rect{fill:#f4f4f6;stroke:#555}text{font:12px sans-serif}.model{fill:#666;font-size:10px}"
+    "line{stroke:#888}.thin{stroke-dasharray:4}</style>"
+)
 _WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _EDGE = 190, 44, 70, 18, 20
 
 
@@ -89,8 +93,7 @@ def _svg(graph: Graph) -> str:
     height = 2 * _EDGE + max((len(wave) for wave in columns), default=1) * (_HEIGHT + _GAP_Y) - _GAP_Y
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}">',
-        "<style>rect{fill:#f4f4f6;stroke:#555}text{font:12px sans-serif}.model{fill:#666;font-size:10px}"
-        "line{stroke:#888}.thin{stroke-dasharray:4}</style>",
+        _STYLE,
     ]
     parts += [_arrow(places[a], places[b], thin) for a, b, thin in _links(graph)]
     parts += [_box(places[instance.address], instance) for instance in _in_order(graph)]

@@ -47,7 +47,7 @@ def test_no_credits_pauses_the_run_and_fails_nobody(tmp_path: Path) -> None:
     done = stage.apply()
     assert done.exit is Exit.STOPPED
     assert stage.submissions == 1
-    assert not {state for state in done.summary.states.values()} & {NodeState.FAILED, NodeState.REJECTED}
+    assert not set(done.summary.states.values()) & {NodeState.FAILED, NodeState.REJECTED}
 
 
 def test_bad_request_fails_the_node_and_is_not_remembered(tmp_path: Path) -> None:
