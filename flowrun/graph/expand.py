@@ -154,10 +154,10 @@ def _takes(node: CompiledNode, each: Each | None, work: Work) -> int:
         return 1
     try:
         number = work.plain(node.takes, each)
-    except Stop:
-        if any(problem.is_error for problem in work.problems):
-            raise
-        return 1  # a variable without a value: one is enough to check the rest
+    except Stop as stop:
+        if stop.unset:
+            return 1  # enough to check the rest
+        raise
     if isinstance(number, str):
         number = cell_number(number)
     if isinstance(number, int | float) and not isinstance(number, bool) and number in range(1, MOST_TAKES + 1):

@@ -23,7 +23,12 @@ NOTHING = Outcomes({})
 
 
 class Stop(Exception):
-    """This cannot be expanded; why stands in the problems, unless a variable without a value is all there is to it."""
+    """This cannot be expanded; why stands in the problems. `unset`: only because a variable has no value, which is no
+    mistake where none is demanded."""
+
+    def __init__(self, *, unset: bool = False) -> None:
+        super().__init__()
+        self.unset = unset
 
 
 @dataclass(slots=True)
@@ -51,10 +56,11 @@ class Work:
         try:
             return evaluate(value, self.scope(each))
         except Unresolved as unresolved:
-            if not isinstance(unresolved.what, Unset):
-                message = f"this has to be known before anything runs, and depends on {unresolved.what}"
-                hint = "use vars, assets or data files here"
-                self.problems.append(Diagnostic("not-known-yet", message, value.value_span, hint))
+            if isinstance(unresolved.what, Unset):
+                raise Stop(unset=True) from None
+            message = f"this has to be known before anything runs, and depends on {unresolved.what}"
+            hint = "use vars, assets or data files here"
+            self.problems.append(Diagnostic("not-known-yet", message, value.value_span, hint))
         except EvaluationError as error:
             self.problems.append(evaluation_problem(value, error))
         raise Stop

@@ -13,11 +13,10 @@ from flowrun.store.protocol import RunRow, StepRow
 from flowrun.ui.numbers import credits, duration, moment, number, plural, priced
 from flowrun.ui.paint import Paint, palette, safe
 from flowrun.ui.plan_stops import uncertain_ways
-from flowrun.ui.shown_text import shown_text
 from flowrun.ui.tables import Cell, cut_middle, hanging, table
 from flowrun.ui.typed import Typed, ways_on
 
-__all__ = ["org_text", "run_text", "runs_text", "shown_text", "status_text"]
+__all__ = ["org_text", "run_text", "runs_text", "status_text"]
 _ENDS = {
     0: ("done", "good"),
     1: ("failed", "bad"),

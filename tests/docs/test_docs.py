@@ -6,7 +6,6 @@ import importlib
 import os
 import re
 import shutil
-from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,7 +23,9 @@ from flowrun.manifest import models
 from flowrun.manifest.fanout import MAX_ITEMS, MAX_KEY
 from flowrun.production import inprocess
 from flowrun.runway.pace import Timeouts
-from flowrun.sandbox.scenario import Scenario, read_scenario
+from flowrun.sandbox.scenario import Scenario
+from flowrun.sandbox.service import Sandbox
+from flowrun.sandbox.state import SqliteState
 from tests.docs.blocks import PAGES, ROOT, Block, all_blocks, anchors, blocks, links, prose
 from tests.docs.session import Session
 
@@ -38,15 +39,18 @@ def names(value: object) -> str:
     return str(value.relative_to(ROOT)) if isinstance(value, Path) else value.name if isinstance(value, Block) else ""
 
 
+def quick_sandbox(state: SqliteState, scenario: Scenario | None = None) -> Sandbox:
+    """One whose media are small and quickly made."""
+    return Sandbox(state, scenario=(scenario or Scenario()).model_copy(update=QUICK))
+
+
 @pytest.fixture(autouse=True)
 def _a_terminal_without_a_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """And a sandbox whose media are small and quickly made."""
     for name in [name for name in os.environ if name.startswith(("RUNWAYML", "FLOWRUN"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("FLOWRUN_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setenv("COLUMNS", "100")
-    monkeypatch.setattr(inprocess, "Scenario", partial(Scenario, **QUICK))
-    monkeypatch.setattr(inprocess, "read_scenario", lambda *script: read_scenario(*script).model_copy(update=QUICK))
+    monkeypatch.setattr(inprocess, "Sandbox", quick_sandbox)
 
 
 # -- what runs

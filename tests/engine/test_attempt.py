@@ -176,7 +176,7 @@ def test_a_failed_task_means_what_the_table_says(code, charged):
         task = seen("FAILED", failure_code=code, charged=charged)
         world.api.script = (task,)
         failure = await failing(execute(world.process().attempt(a_doc())))
-        expected, failed, credits = judged(task)
+        expected, failed, credits = judged(task, a_doc())
         (row,) = world.ledger.tasks()
         assert (row.settled, row.status, row.failure, row.charged) == (True, "FAILED", failed, credits)
         assert (failure.verdict, failure.code, failure.charged) == (expected.verdict, expected.code, credits)
@@ -190,7 +190,7 @@ def test_a_failed_task_means_what_the_table_says(code, charged):
 
 def test_the_verdicts_of_failed_tasks_follow_the_tables_columns():
     for code, rule in FAILURES.items():
-        failure, failed, _ = judged(seen("FAILED", failure_code=code))
+        failure, failed, _ = judged(seen("FAILED", failure_code=code), a_doc())
         retried = rule.retry.kind is not RetryKind.NEVER
         assert (failure.verdict is Verdict.RETRY) == retried, code
         assert (failure.attempts, failure.delay) == (rule.retry.attempts, rule.retry.delay), code

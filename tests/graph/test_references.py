@@ -234,3 +234,43 @@ def test_no_further_complaint_about_a_fan_out_that_could_not_be_read() -> None:
     still = STILL.replace("uses:", "foreach: {file: rows.csv}, uses:")
     found = project.refused(nodes(still=still, film=film) + "outputs: {x: '{{ nodes.still.outputs }}'}\n")
     assert found.codes == ["ragged-row"]
+
+
+def test_a_key_that_cannot_be_computed() -> None:
+    found = refused(nodes(still=STILLS, film=shot("{{ nodes.still[1 / 0].output }}", foreach="2")))
+    assert (found.only.code, found.shown) == ("bad-operation", "1 / 0")
+    assert [note.message for note in found.only.notes] == ["and so for 1 more instances of film"]
+    found = refused(nodes(still=STILLS) + "outputs: {x: '{{ nodes.still[vars.nope].output }}'}\n")
+    assert found.codes == ["unknown-reference"]
+
+
+def test_a_key_that_is_not_known_yet_may_be_any() -> None:
+    head = "vars: {key: {type: string, required: true}}\n"
+    text = head + nodes(still=STILLS, film=shot("{{ nodes.still[vars.key].output }}"))
+    assert built(text, demand=False).edges() == {("still[a]", "data", "film"), ("still[b]", "data", "film")}
+    assert built(text, "key=b").edges() == {("still[b]", "data", "film")}
+    assert refused(text, "key=c").codes == ["unknown-reference"]
+
+
+def test_a_guarded_fact_need_not_be_one() -> None:
+    line = LINE.replace("hi,", "\"{{ nodes.hero.output.duration | default('no') }} seconds\",")
+    found = built(nodes(hero=STILL, line=line)).request("line")
+    assert found.value["promptText"] == "no seconds"
+
+
+def test_what_lookups_offer_where_a_name_is_wrong() -> None:
+    """In a loop's own names nothing is known before, so evaluation has the last word, with a suggestion."""
+    loop = "{% for f in nodes.still.outputs %}{{ f.widht }}{% endfor %}"
+    found = refused(nodes(still=STILLS, line=LINE.replace("hi,", f'"{loop}",')))
+    assert (found.codes, found.only.hint) == (["undefined-reference"], "did you mean `width`?")
+    for text, hint in (
+        ("{{ vars[each.value] }}", "did you mean `hero`?"),
+        ("{{ assets[each.value] }}", None),
+        ("{{ (nodes)['heor'].output.width }}", None),
+    ):
+        wrong = refused(
+            "vars: {hero: fox}\n"
+            + nodes(hero=STILL, line=LINE.replace("hi,", f'"{text}",').replace("uses:", "foreach: [heor], uses:"))
+        )
+        assert len(wrong.codes) == 1
+        assert hint is None or wrong.only.hint == hint

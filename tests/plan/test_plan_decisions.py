@@ -434,6 +434,25 @@ def test_a_planner_asked_again_does_not_take_a_node_for_its_own_twin(desk):
     assert planner.decide(address) == planner.decide(address)
 
 
+# -- lookups
+
+
+def test_lookups_come_in_batches_and_hits_ask_no_history(desk, monkeypatch):
+    """One of each kind for a wave of the graph, however many nodes are in it."""
+    fan = HERO.replace("hero: {", "hero: {foreach: 20, ").replace("a red fox", '"fox {{ each.key }}"')
+    nodes = fan + SHOT.replace("shot:", "shot:\n    foreach: 20").replace("nodes.hero.", "nodes.hero[each.key].")
+    desk.apply(nodes)
+    asked: list[str] = []
+    for owner, name in ((desk.results, "lookup"), (desk.ledger, "last"), (desk.ledger, "rejections")):
+        method = getattr(owner, name)
+        monkeypatch.setattr(
+            owner, name, lambda keys, name=name, method=method: (asked.append((name, len(list(keys)))), method(keys))[1]
+        )
+    monkeypatch.setattr(desk.results, "last_at", None)
+    assert desk.plan(nodes).counts == {Decision.HIT: 40}
+    assert sorted(asked) == [("last", 20)] * 2 + [("lookup", 20)] * 2 + [("rejections", 20)] * 2
+
+
 # -- totals
 
 

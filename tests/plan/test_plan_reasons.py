@@ -344,6 +344,13 @@ def test_texts_with_secrets_and_upload_uris_are_one_value_each():
     )
 
 
+def test_media_that_comes_or_goes_is_an_edit():
+    without, with_one = {"request": {}}, {"request": {"promptImage": {"$media": "1"}}}
+    for old, new in ((without, with_one), (with_one, without)):
+        assert explain(old, new, frozenset({"promptImage"})).reason is Reason.INPUT_CHANGED
+    assert explain(without, with_one, frozenset()).changes == (Change("promptImage", None, "sha256:1"),)
+
+
 def test_a_prompt_that_looks_like_a_digest_is_no_file():
     old, new = ({"request": {"promptText": f"sha256:{word}"}} for word in ("one", "two"))
     assert explain(old, new, frozenset()).reason is Reason.INPUT_CHANGED

@@ -5,11 +5,16 @@ from __future__ import annotations
 import re
 
 from flowrun.diagnostics.visible import width
-from flowrun.ids import RunId, TaskId
+from flowrun.digest import Digest
+from flowrun.ids import ActionKey, RecipeKey, ResultId, RunId, TaskId
+from flowrun.media.facts import MediaFacts, MediaKind
 from flowrun.runway.values import ModelLimits
-from flowrun.store.protocol import RunRow, StepRow
-from flowrun.ui.runs_text import org_text, run_text, runs_text, shown_text, status_text
+from flowrun.store.protocol import Result, RunRow, StepRow, StoredFile
+from flowrun.ui.recipe_text import recipe_text
+from flowrun.ui.runs_text import org_text, run_text, runs_text, status_text
 from tests.ui.ui_values import AT, KEY, golden, intent, task_row
+
+KEY_OF = ActionKey("e" * 64)
 
 
 def row(number: int = 0, **fields: object) -> RunRow:
@@ -76,12 +81,24 @@ def test_nothing_open() -> None:
     assert status_text([], [intent()]).startswith("Nothing is in flight.\n\nUncertain: these need your decision (1)\n")
 
 
-def test_one_thing_with_all_that_is_known_of_it() -> None:
-    document = {
-        "seed": 7, "forced": False, "none": None, "empty": [], "outputs": [{"width": 1280}, "x", None],
-        "ingredients": {"promptText": "a red fox " * 12, "whole": True},
-    }  # fmt: skip
-    golden("shown", shown_text("hero: result r", document))
+def result(text: str = "a red fox") -> Result:
+    facts = MediaFacts(MediaKind.VIDEO, "video/mp4", 1280, 720, 5.0, ("h264",))
+    request = {
+        "model": "gen4_turbo",
+        "promptText": text,
+        "promptImage": {"$media": "ab" * 32},
+        "duration": 5,
+        "list": [text],
+    }
+    return Result(
+        ResultId("r1"), KEY_OF, RecipeKey("d" * 64), TaskId("t1"), "runway", "image_to_video", "gen4_turbo", 1,
+        (StoredFile(Digest("c" * 64, 1234), facts),), {"request": request, "salt": "second try"},
+        {"address": text, "manifest": "story.yaml"}, seed=7, credits=25, committed_at=AT, forced=True,
+    )  # fmt: skip
+
+
+def test_a_result_tells_its_recipe() -> None:
+    golden("recipe", recipe_text("hero: result r1", result()))
 
 
 def test_nothing_harmful_and_no_secret_gets_through() -> None:
@@ -95,7 +112,7 @@ def test_nothing_harmful_and_no_secret_gets_through() -> None:
             run_text(run, [bad], colour=colour),
             org_text({evil: ModelLimits()}, {}, 0, colour=colour),
             status_text([task], [intent(evil, manifest=evil)], colour=colour, width=140),
-            shown_text(evil, {evil: evil, "list": [evil]}, colour=colour),
+            recipe_text(evil, result(evil), colour=colour),
         ]
         text = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(texts).replace("␛[2J", ""))
         assert KEY[:60] not in text
