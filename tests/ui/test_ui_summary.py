@@ -96,7 +96,7 @@ def test_an_interrupted_run() -> None:
 
 
 def test_several_tasks_that_go_on_are_counted() -> None:
-    events = [ev.Interrupted(AT), *[ev.Left(AT, f"n{number}#1", None) for number in range(3)]]
+    events = [ev.Interrupted(AT), *[ev.Left(AT, f"n{number}#1", TASK) for number in range(3)]]
     words = "Interrupted: 3 tasks go on at the API; apply again takes them up, nothing is paid twice."
     assert words in shown(folded(*events), 130, width=100)
     assert "nothing is in flight" in shown(folded(ev.Interrupted(AT)), 143, width=100)
