@@ -1,10 +1,10 @@
 """flowrun: repeatable productions for the Runway API.
 
-    import flowrun
+import flowrun
 
-    production = flowrun.load("storyboard.yaml", vars={"client": "Acme"})
-    plan = production.plan()
-    production.apply()
+production = flowrun.load("storyboard.yaml", vars={"client": "Acme"})
+plan = production.plan()
+production.apply()
 """
 
 from __future__ import annotations

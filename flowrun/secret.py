@@ -6,7 +6,9 @@ import re
 
 MASK = "********"
 _KEY = re.compile(r"key_[0-9a-fA-F]{128}")  # the API's key format: facts of the Runway API, section 1.1
-_TOKEN = re.compile(r"((?:[?&;]|%3F|%26)(?:_jwt|token|signature|x-amz-[a-z-]+|policy|key-pair-id)=)[^&\s\"'#]+", re.IGNORECASE)
+_TOKEN = re.compile(
+    r"((?:[?&;]|%3F|%26)(?:_jwt|token|signature|x-amz-[a-z-]+|policy|key-pair-id)=)[^&\s\"'#]+", re.IGNORECASE
+)
 
 
 class Secret:

@@ -30,7 +30,7 @@ REASONS = {
     "salt-changed": "Another `cache` salt.",
     "cache-off": "`cache: false`: a new result each apply.",
     "shared": "Another node of this plan has the same recipe and makes it. Costs nothing.",
-    "lock-differs": "Another result is used than the one on record. Reserved for the lock file, which this version has not.",
+    "lock-differs": "The result that was picked is not to be had, and another one of the same take is used.",
     "input-unread": "An https input was not fetched yet.",
     "forced": "`--force` asked for one more result.",
     "retake": "The recipe is the same and another take of it is wanted.",

@@ -64,8 +64,11 @@ class Deciding:
         self.steps[address] = step
         if step.problems:
             first = step.problems[0]
+            message = f"{first.span}: {first.message}" if first.span else first.message
+            return self._not_decided(address, first.code, _whole(message, first.hint))
+        if step.decision is Decision.UNDECIDED:  # everything upstream has ended, so nothing more will be known
             return self._not_decided(
-                address, first.code, f"{first.span}: {first.message}" if first.span else first.message
+                address, "undecided", f"it {step.why.detail if step.why else 'waits'}, which has ended"
             )
         return self._decided(address, step)
 

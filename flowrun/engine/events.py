@@ -16,12 +16,14 @@ from flowrun.engine.states import NodeState
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One instance, as the scheduler needs it: what it waits for, its expected seconds, its place in the manifest."""
+    """One instance, as the scheduler needs it: what it waits for, its expected seconds, its place in the manifest. `whole`:
+    somebody below asks for all of its takes, so it is settled only when all have ended."""
 
     address: str
     upstream: tuple[str, ...]
     seconds: float
     order: int
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -290,6 +290,8 @@ class Scheduler:
     # -- outcomes
 
     def _settle_if_known(self, instance: Instance) -> Iterator[Command]:
+        if instance.spec.whole and not all(unit.is_final for unit in instance.units.values()):
+            return
         if instance.outcome is None and (outcome := outcome_of(instance.units, instance.pick)):
             yield from self._settle(instance, outcome.state, outcome.take)
 

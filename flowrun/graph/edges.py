@@ -37,8 +37,9 @@ def edges_of(
     guard = place.reference.guard
     targets, rest, gather = _targets(nodes[str(steps[0])], steps[1:], fanouts, guard)
     kind = EdgeKind.PRESENCE if guard is Guard.DEFINED else EdgeKind.FACT if _is_fact(rest) else EdgeKind.DATA
+    whole = "takes" in steps[1:3]
     for target in targets:
-        yield Edge(target, kind, place.span, guard is not Guard.NONE, gather)
+        yield Edge(target, kind, place.span, guard is not Guard.NONE, gather, whole)
 
 
 _Targets = tuple[tuple[Address, ...], tuple[Any, ...], bool]

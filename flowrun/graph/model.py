@@ -67,13 +67,15 @@ class EdgeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """`source` comes first. `guarded`: the reference copes with a skipped source; `gather`: one of a list."""
+    """`source` comes first. `guarded`: the reference copes with a skipped source; `gather`: one of a list; `whole`: every
+    take of the source is asked for, not just the one that flows on."""
 
     source: Address
     kind: EdgeKind
     span: Span
     guarded: bool = False
     gather: bool = False
+    whole: bool = False
 
     @property
     def passes_skip(self) -> bool:
@@ -147,3 +149,13 @@ class Graph:
                     below[up].append(instance.address)
             self._downstream.update({each: tuple(found) for each, found in below.items()})
         return self._downstream[address]
+
+    def below(self, address: Address) -> frozenset[Address]:
+        """Everything that waits for `address`, directly or not."""
+        found: set[Address] = set()
+        frontier = [address]
+        while frontier:
+            fresh = set(self.downstream(frontier.pop())) - found
+            found |= fresh
+            frontier.extend(fresh)
+        return frozenset(found)

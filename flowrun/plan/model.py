@@ -82,7 +82,8 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class TakeStep:
-    """One take of a step. `result`: what a hit uses; `task`: what a resume takes up; `forced`: one more result is wanted."""
+    """One take of a step. `result`: what a hit uses; `task`: what a resume takes up; `forced`: one more result is wanted;
+    `shared_with`: the twin that makes it."""
 
     take: int
     decision: Decision
@@ -93,6 +94,7 @@ class TakeStep:
     task: TaskId | None = None
     uncertain: IntentRow | None = None
     forced: bool = False
+    shared_with: Address | None = None
 
     @property
     def is_shared(self) -> bool:

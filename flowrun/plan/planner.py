@@ -3,7 +3,7 @@ batches, which takes there are, and what becomes of them under a selection."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from flowrun.action import ActionDoc
@@ -11,6 +11,7 @@ from flowrun.graph.address import Address
 from flowrun.graph.model import Graph
 from flowrun.graph.outcomes import Outcome, Pending
 from flowrun.graph.scope import ScopeSource
+from flowrun.ids import ActionKey
 from flowrun.plan.draft import Draft, Drafter
 from flowrun.plan.flowing import picked
 from flowrun.plan.model import Cost, Decision, Reason, Step, TakeStep, Why
@@ -29,13 +30,23 @@ class Planner:
         self.graph, self.source, self.sources, self.wishes = graph, source, sources, wishes
         self.known: dict[Address, Outcome] = {}
         self._drafter = Drafter(graph, source, sources, wishes)
-        self._decider = TakeDecider(graph, sources, wishes)
+        self._decider = TakeDecider(graph, sources, wishes, waits=self._waits)
 
     def outcome(self, address: Address) -> Outcome:
         """What is known of an instance; while it is pending, whether it will be skipped may be foreseen."""
         at = address.without_take()
         known = self.known.get(at)
         return self._drafter.foresight.outcome(at) if known is None or isinstance(known, Pending) else known
+
+    def remake(self, made_again: Mapping[ActionKey, Address]) -> None:
+        """Start over, knowing which keys get one more result in this plan."""
+        self.known.clear()
+        self._decider.promised.clear()
+        self._decider.remade = dict(made_again)
+
+    def _waits(self, twin: Address, maker: Address) -> bool:
+        """Whether a twin has to wait for `maker`: as long as that is still to come, and does not come after the twin."""
+        return isinstance(self.outcome(maker), Pending) and maker not in self.graph.below(twin)
 
     def decide(self, address: Address) -> Step:
         return self.decide_all([address])[0]
@@ -80,7 +91,9 @@ class Planner:
                 return _not_selected(draft.step)
         total = sum((take.cost for take in takes), Cost())
         decision, why = _folded(takes)
-        step = replace(draft.step, decision=decision, why=why, takes=takes, cost=total, pick=flows)
+        makers = (take.shared_with for take in takes if take.shared_with is not None)
+        upstream = tuple(dict.fromkeys([*draft.step.upstream, *makers]))
+        step = replace(draft.step, decision=decision, why=why, takes=takes, cost=total, pick=flows, upstream=upstream)
         return _with_lost_pick(step, known.picks[docs[0].recipe])
 
     def _usable(self, draft: Draft, known: Known) -> tuple[Pick | None, list[ActionDoc]]:

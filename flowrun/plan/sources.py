@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from flowrun.graph.address import Address
 from flowrun.graph.inputs import InputFacts
+from flowrun.ids import OwnerId
 from flowrun.ledger.protocol import Ledger
 from flowrun.operations.catalogue import Catalogue
 from flowrun.store.protocol import Picks, Results
@@ -13,13 +15,15 @@ from flowrun.store.protocol import Picks, Results
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Read only, all of them."""
+    """Read only, all of them. `gone`: whether an owner's process has certainly ended, so that what it intended without an
+    answer is uncertain already, though nobody has reaped it yet."""
 
     catalogue: Catalogue
     results: Results
     ledger: Ledger
     picks: Picks
     inputs: InputFacts
+    gone: Callable[[OwnerId], bool] = lambda owner: False
 
 
 @dataclass(frozen=True, slots=True)

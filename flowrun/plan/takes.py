@@ -3,7 +3,7 @@ these are looked at; which take flows on is `flowing`'s."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -70,13 +70,16 @@ def case_of(draft: Draft, doc: ActionDoc, known: Known, target: int) -> Case:
 
 @dataclass
 class TakeDecider:
-    """`promised`: which instance generates a key in this plan. `resent`: keys that a person said to send again; kept,
+    """`promised`: which instance generates a key in this plan. `remade`: which one makes one more result of a key that has
+    one; its twins wait for that (`waits`), since the pick is of the recipe and reaches them too. `resent`: keys that a person said to send again; kept,
     because the doubt is settled between plan and run."""
 
     graph: Graph
     sources: Sources
     wishes: Wishes
     promised: dict[ActionKey, Address] = field(default_factory=dict)
+    remade: dict[ActionKey, Address] = field(default_factory=dict)
+    waits: Callable[[Address, Address], bool] = lambda twin, maker: False
     resent: set[ActionKey] = field(default_factory=set)
 
     @cached_property
@@ -89,12 +92,17 @@ class TakeDecider:
 
     def decide(self, case: Case) -> TakeStep:
         doc, facts = case.doc, case.facts
-        if facts.open_tasks or facts.open_intents:
+        left = [row for row in facts.open_intents if self.sources.gone(row.owner)]
+        if facts.open_tasks or len(left) < len(facts.open_intents):
             return self._resume(case)
-        if facts.uncertain and not self._is_named(case, self.wishes.resend):
-            return TakeStep(doc.take, Decision.UNCERTAIN, doc, uncertain=facts.uncertain[0])
-        if facts.uncertain:
+        uncertain = [*facts.uncertain, *left]
+        if uncertain and not self._is_named(case, self.wishes.resend):
+            return TakeStep(doc.take, Decision.UNCERTAIN, doc, uncertain=uncertain[0])
+        if uncertain:
             self.resent.add(doc.key)
+        maker = self.remade.get(doc.key, case.address)
+        if maker != case.address and self.waits(case.address, maker):
+            return _shared(case, maker)
         forced = self._is_forced(case)
         if case.found.results and not forced:
             return _hit(case)
@@ -115,7 +123,7 @@ class TakeDecider:
         doc, price = case.doc, case.draft.price
         maker = self.promised.get(doc.key, case.address)
         if maker != case.address:
-            return TakeStep(doc.take, Decision.RUN, doc, Why(Reason.SHARED, detail=f"the same recipe as {maker}"))
+            return _shared(case, maker)
         if self.may_run(case.address):
             self.promised[doc.key] = case.address
         cost = Cost(0, 0, 1) if price.high is None or price.low is None else Cost(price.low, price.high)
@@ -172,6 +180,12 @@ class TakeDecider:
         names = dict.fromkeys([str(at), str(at.of_take(case.doc.take)), str(at.of_take(1))])
         looked = (self.sources.results.last_at(self.wishes.provider, flow.name, flow.profile, name) for name in names)
         return next((result for result in looked if result is not None), None)
+
+
+def _shared(case: Case, maker: Address) -> TakeStep:
+    """A twin makes it; this one waits for it and pays nothing."""
+    why = Why(Reason.SHARED, detail=f"the same recipe as {maker}")
+    return TakeStep(case.doc.take, Decision.RUN, case.doc, why, shared_with=maker)
 
 
 def _hit(case: Case) -> TakeStep:

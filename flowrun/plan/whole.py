@@ -77,15 +77,30 @@ class Plan:
 
 
 def make_plan(planner: Planner, warnings: Iterable[Diagnostic] = ()) -> Plan:
-    """Decide everything, each wave of the graph in one batch of lookups; fills the planner's outcomes."""
+    """Decide everything, each wave of the graph in one batch of lookups; fills the planner's outcomes.
+
+    Where something is made once more, twice: its twins, wherever they stand, take part in it.
+    """
+    steps = _decided(planner)
+    again = {
+        take.doc.key: at for at, step in steps.items() for take in step.takes if take.forced and take.doc is not None
+    }
+    if again:
+        planner.remake(again)
+        steps = _decided(planner)
+    in_order = sorted(planner.graph, key=lambda instance: instance.order)
+    flow, ordered = planner.graph.flow, {each.address: steps[each.address] for each in in_order}
+    return Plan(flow.name, flow.profile, planner.wishes.provider, ordered, tuple(warnings))
+
+
+def _decided(planner: Planner) -> dict[Address, Step]:
     graph = planner.graph
     steps: dict[Address, Step] = {}
     for wave in waves(graph):
         for step in planner.decide_all(wave):
             steps[step.address] = _blocked_by_selection(step, steps)
             planner.known[step.address] = outcome_of_step(steps[step.address])
-    ordered = {each.address: steps[each.address] for each in sorted(graph, key=lambda instance: instance.order)}
-    return Plan(graph.flow.name, graph.flow.profile, planner.wishes.provider, ordered, tuple(warnings))
+    return steps
 
 
 def _blocked_by_selection(step: Step, steps: Mapping[Address, Step]) -> Step:

@@ -115,8 +115,9 @@ class Apply:
         await self.driver.run(self._expanded())
 
     def _expanded(self) -> ev.Expanded:
+        whole = {edge.source for instance in self.graph for edge in instance.edges if edge.whole}
         items = tuple(
-            ev.Item(str(step.address), tuple(map(str, step.upstream)), step.seconds, order)
+            ev.Item(str(step.address), tuple(map(str, step.upstream)), step.seconds, order, step.address in whole)
             for order, step in enumerate(self.plan.steps.values())
         )
         return ev.Expanded(self.bound.around.clock.now(), items)

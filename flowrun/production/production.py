@@ -35,6 +35,7 @@ from flowrun.production.binding import Bound, bound
 from flowrun.production.exits import Exit, FlowrunError
 from flowrun.production.options import Options, Surroundings
 from flowrun.production.organization import OrganizationView, read_organization
+from flowrun.production.owner import is_gone
 from flowrun.production.provider import no_key
 from flowrun.store.location import find_project
 
@@ -202,7 +203,8 @@ class Production:
     # -- parts
 
     def _planner(self, graph: Graph, source: Any, at: Bound) -> Planner:
-        sources = Sources(catalogue(), at.store.results, at.ledger, at.store.picks, at.inputs)
+        store = at.store
+        sources = Sources(catalogue(), store.results, at.ledger, store.picks, at.inputs, is_gone)
         return Planner(graph, source, sources, self._wishes(graph, at))
 
     def _make_plan(self, planner: Planner, graph: Graph) -> Plan:

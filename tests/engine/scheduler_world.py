@@ -262,6 +262,9 @@ class World:
             self.attempts[unit] += 1
             verdict = Verdict.DOUBT if token == "doubt-at-admission" else Verdict.STOP
             return ev.Found(self.now, unit, "r") if token == "found" else self.failure(unit, verdict)
+        if token in ("joined", "joined-early"):  # another process has it, with its slot and its credits
+            self.permitted.add(unit)
+            return ev.Granted(self.now, unit, "joined")
         if self.case.cap is not None and self.spent + sum(self.reserved.values()) + 2 > self.case.cap:
             return ev.OverCap(self.now, unit, "run-cap", 0)
         if self.granted_today[model] >= self.case.daily.get(model, 99) and self.now < START + 20.0:

@@ -229,3 +229,55 @@ def test_a_mistake_stops_everything_before_anything_is_spent(tmp_path: Path) -> 
         stage.apply()
     assert {each.code for each in wrong.value.diagnostics} == {"out-of-range"}
     assert not (tmp_path / ".flowrun" / "sandbox" / "api").exists() or stage.submissions == 0
+
+
+TWINS = """
+    flowrun: 1
+    name: twins
+    nodes:
+      a: &still
+        uses: text_to_image
+        with: {model: gen4_image, promptText: "a fox", ratio: "1280:720"}
+      b: *still
+      c: &film
+        uses: image_to_video
+        with: {model: gen4_turbo, promptImage: "{{ nodes.a.output }}", ratio: "1280:720", duration: 2, promptText: c}
+      d:
+        uses: image_to_video
+        with: {model: gen4_turbo, promptImage: "{{ nodes.b.output }}", ratio: "1280:720", duration: 2, promptText: d}
+"""
+
+
+def test_forcing_one_twin_reaches_what_hangs_on_the_other_in_the_same_run(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, TWINS)
+    stage.apply()
+    assert stage.submissions == 3
+    plan = stage.plan(force=("b",))
+    assert {str(at): step.decision.value for at, step in plan.steps.items()} == {
+        "a": "run",
+        "b": "run",
+        "c": "undecided",
+        "d": "undecided",
+    }
+    assert plan.submissions == 1
+    assert stage.apply(force=("b",)).summary.submitted == 3
+    assert stage.apply().summary.submitted == 0
+
+
+def test_a_contact_sheet_of_all_takes_waits_for_all_of_them(tmp_path: Path) -> None:
+    sheet = """
+      sheet:
+        uses: text_to_image
+        with:
+          model: gen4_image
+          promptText: "a sheet of {{ nodes.hero.takes | length }}"
+          ratio: "1280:720"
+    outputs:
+"""
+    text = CHAIN.replace("uses: text_to_image\n", "uses: text_to_image\n        takes: 2\n").replace(
+        "    outputs:\n", sheet[1:]
+    )
+    stage = Stage(tmp_path, text)
+    done = stage.apply()
+    assert (done.exit, stage.submissions) == (Exit.DONE, 5)
+    assert done.summary.states["sheet"] is NodeState.SUCCEEDED
