@@ -335,3 +335,9 @@ def test_where_a_value_stands() -> None:
     request = built(film("{{ nodes.hero.output }}")).request_in("film", Outcomes({}))
     assert request.span_at(("promptImage", "deeper")) == request.span_at(("promptImage",))
     assert request.span_at(("nothing",)).line == 4
+
+
+def test_kinds_are_checked_though_the_source_may_yet_be_skipped() -> None:
+    line = LINE.replace("uses:", "when: '{{ nodes.hero.output.width > 5 }}', uses:")
+    found = refused(f"nodes:\n  film: {shot('{{ nodes.line.output }}')}\n  hero: {STILL}\n  line: {line}\n")
+    assert (found.only.code, found.shown) == ("wrong-media-kind", "nodes.line.output")

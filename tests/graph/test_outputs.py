@@ -78,6 +78,7 @@ def test_what_is_not_there() -> None:
 def test_one_or_the_other() -> None:
     either = "'{{ nodes.hero.output | default(nodes.line.output) }}'"
     assert names(either, hero=Skipped()) == [("line", None, None, None)]
+    assert len(found(either, hero=Skipped())) == 1
     assert names(either) == [("hero", None, None, None)]
 
 

@@ -274,3 +274,14 @@ def test_what_lookups_offer_where_a_name_is_wrong() -> None:
         )
         assert len(wrong.codes) == 1
         assert hint is None or wrong.only.hint == hint
+
+
+def test_a_knot_with_very_many_ways_round() -> None:
+    layers = 40
+    many = {"a0": shot("{{ nodes.l0x.output }}")}
+    for at in range(layers):
+        after = ["a0"] if at == layers - 1 else [f"l{at + 1}x", f"l{at + 1}y"]
+        many |= {f"l{at}{side}": LINE.replace("uses:", f"needs: [{', '.join(after)}], uses:") for side in "xy"}
+    message = refused(nodes(**many)).only.message
+    assert message.count(" -> ") == layers + 1
+    assert message.startswith("nodes wait for each other: a0 -> l0x -> l1x -> ")

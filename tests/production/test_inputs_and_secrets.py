@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import random
 from pathlib import Path
 
 import httpx
 import pytest
+from PIL import Image
 
 from flowrun.diagnostics.model import DiagnosticError
 from flowrun.media.picture import PictureSpec, draw_picture
@@ -162,3 +165,35 @@ def test_missing_environment_is_said_before_anything_runs(tmp_path: Path) -> Non
         stage.apply()
     assert missing.value.exit is Exit.WRONG
     assert "CLIENT" in str(missing.value)
+
+
+def test_large_file_is_uploaded_once_and_remembered(tmp_path: Path) -> None:
+    noisy = _noise(1600)
+    assert len(noisy) * 4 / 3 > 1 << 20
+    stage = Stage(tmp_path, WITH_FILE)
+    (tmp_path / "scarf.png").write_bytes(noisy)
+    assert stage.apply().exit is Exit.DONE
+    requests = stage.sandbox["requests"]
+    assert requests["uploads"] == 1
+    stage.edit("a fox", "a wolf")
+    assert stage.apply().exit is Exit.DONE
+    assert stage.sandbox["requests"]["uploads"] == 1
+    stage.now += 25 * 3600
+    stage.edit("a wolf", "a bear")
+    assert stage.apply().exit is Exit.DONE
+    assert stage.sandbox["requests"]["uploads"] == 2
+
+
+def test_where_uploads_fail_what_is_small_enough_travels_as_data(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, WITH_FILE, scenario="faults: [{on: uploads, do: {status: 500}}]\n")
+    (tmp_path / "scarf.png").write_bytes(_noise(1000))
+    done = stage.apply()
+    assert (done.exit, stage.submissions) == (Exit.DONE, 1)
+
+
+def _noise(side: int) -> bytes:
+    """A PNG that does not compress: about `side` squared bytes."""
+    image = Image.frombytes("L", (side, side), random.Random(4).randbytes(side * side))
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
