@@ -1,4 +1,4 @@
-"""Commands about the account: `org`, `status`, and `forget` for what nobody knows the end of."""
+"""Commands about the account: `org`, `status`, and `adopt` and `forget` for what nobody knows the end of."""
 
 from __future__ import annotations
 
@@ -69,3 +69,23 @@ def forget(file: Path, node: str, **flags: Any) -> None:
     if output.json:
         output.document({"exit": 0, "forgotten": count})
     output.chat(f"{count} uncertain submission{'s' if count != 1 else ''} of {node} forgotten; apply sends it anew")
+
+
+@click.command()
+@FILE
+@click.argument("node")
+@click.option("--task", required=True, metavar="ID", help="The task that answers it, as the API names it.")
+@valued
+@provided
+@shown
+def adopt(file: Path, node: str, task: str, **flags: Any) -> None:
+    """Settle an uncertain submission of NODE: this task is its answer. The next apply collects it."""
+    output = output_of(flags)
+    from flowrun.production.options import Surroundings
+    from flowrun.production.production import Production
+    from flowrun.production.queries import adopt_task
+
+    address = adopt_task(Production(file, options_of(flags), Surroundings(), demand=False), node, task)
+    if output.json:
+        output.document({"exit": 0, "adopted": address, "task": task})
+    output.chat(f"task {task} is the answer of {address}; apply collects it")

@@ -24,6 +24,7 @@ _COMMANDS = {  # name -> module that holds it, as a function of the same name
     "show": "history",
     "status": "account",
     "org": "account",
+    "adopt": "account",
     "forget": "account",
 }
 

@@ -71,8 +71,8 @@ def case_of(draft: Draft, doc: ActionDoc, known: Known, target: int) -> Case:
 @dataclass
 class TakeDecider:
     """`promised`: which instance generates a key in this plan. `remade`: which one makes one more result of a key that has
-    one; its twins wait for that (`waits`), since the pick is of the recipe and reaches them too. `resent`: keys that a person said to send again; kept,
-    because the doubt is settled between plan and run."""
+    one; its twins wait for that (`waits`), since the pick is of the recipe and reaches them too. `resent`: keys that a
+    person said to send again; kept, because the doubt is settled between plan and run."""
 
     graph: Graph
     sources: Sources

@@ -19,7 +19,7 @@ DAY = 24 * 3600.0
 @dataclass(frozen=True, slots=True)
 class OrganizationView:
     """`read_at`: epoch seconds. `lowered`: the manifest's own limits, which never raise the organization's. `queue_ahead`:
-    how many more of each model may wait at the API, where they are THROTTLED until a slot is free."""
+    how many more may wait at the API, THROTTLED until a slot is free, of each model that the manifest does not lower."""
 
     organization: Organization
     read_at: float
@@ -29,9 +29,10 @@ class OrganizationView:
 
     def concurrency(self, model: str) -> int | None:
         """Generations of a model that may be in flight; None: no limit."""
-        limits = [self._of(model).concurrent, self.lowered.get(model)]
-        lowest = min((each for each in limits if each is not None), default=None)
-        return None if lowest is None else lowest + self.queue_ahead
+        tier, own = self._of(model).concurrent, self.lowered.get(model)
+        if own is not None and (tier is None or own < tier):
+            return own  # beyond it the API would still run them, not throttle them
+        return None if tier is None else tier + self.queue_ahead
 
     def daily_left(self, model: str) -> int | None:
         """Generations of a model that the day still has; None: no limit."""

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from flowrun import digest
-from flowrun.graph.address import parse
-from flowrun.ledger.protocol import Forgotten, IntentRow, TaskRow
+from flowrun.graph.address import Address, parse
+from flowrun.ids import TaskId
+from flowrun.ledger.protocol import Adopted, Forgotten, IntentRow, TaskRow
 from flowrun.production.binding import Bound, bound
 from flowrun.production.exits import Exit, FlowrunError
 from flowrun.production.exporting import make_exporter
@@ -135,23 +136,47 @@ def in_flight(options: Options, around: Surroundings) -> tuple[tuple[TaskRow, ..
 
 def forget_uncertain(production: Production, node: str) -> int:
     """Settle every uncertain intent of a node (an instance, or one take): nothing came of it. Raises FlowrunError."""
+    with production.open() as at:
+        rows = _uncertain_of(production, node, at)
+        for row in rows:
+            at.ledger.decide(row.intent, Forgotten())
+    return len(rows)
+
+
+def adopt_task(production: Production, node: str, task: str) -> str:
+    """Settle a node's uncertain intent: this task is its answer. The next apply collects it. The take's address.
+
+    Raises FlowrunError: nothing is uncertain there, several are, or the task is on record already.
+    """
+    with production.open() as at:
+        rows = _uncertain_of(production, node, at)
+        if len(rows) > 1:
+            takes = ", ".join(sorted(row.origin.address for row in rows))
+            raise FlowrunError(Exit.WRONG, f"'{node}' has several uncertain submissions", f"name one: {takes}")
+        try:
+            at.ledger.decide(rows[0].intent, Adopted(TaskId(task)))
+        except ValueError as error:
+            raise FlowrunError(
+                Exit.WRONG, f"task {task} cannot be adopted: {error}", "flowrun status lists tasks"
+            ) from None
+    return rows[0].origin.address
+
+
+def _uncertain_of(production: Production, node: str, at: Bound) -> list[IntentRow]:
     try:
         wanted = parse(node)
     except ValueError as error:
         raise FlowrunError(Exit.WRONG, str(error)) from None
-    with production.open() as at:
-        at.reap()
-        manifest = production.manifest_name()
-        rows = [row for row in at.ledger.uncertain() if row.origin.manifest == manifest and _is(row, wanted)]
-        for row in rows:
-            at.ledger.decide(row.intent, Forgotten())
+    at.reap()
+    manifest = production.manifest_name()
+    rows = [row for row in at.ledger.uncertain() if row.origin.manifest == manifest and _is(row, wanted)]
     if not rows:
         raise FlowrunError(Exit.WRONG, f"'{node}' has no uncertain submission", "flowrun status lists them")
-    return len(rows)
+    return rows
 
 
-def _is(row: IntentRow, wanted: Any) -> bool:
+def _is(row: IntentRow, wanted: Address) -> bool:
     address = parse(row.origin.address)
     if wanted.take is not None:
-        return bool(address == wanted)
+        return address == wanted
     return address.without_take() == wanted or (wanted.key is None and address.node_id == wanted.node_id)

@@ -88,7 +88,7 @@ class RunwayClient:
         if found != expected:
             raise WrongProviderError(
                 f"{self._base} answers as {found}, but the plan was made for {expected}; nothing was sent. "
-                "Check provider.name and provider.base_url"
+                "Check RUNWAYML_BASE_URL"
             )
 
     # tasks

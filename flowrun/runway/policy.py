@@ -235,12 +235,12 @@ SUBMISSIONS: Mapping[SubmitFailure, SubmitRule] = MappingProxyType(
         SubmitFailure.UNREACHABLE: SubmitRule(
             Scope.REQUEST,
             "No connection to the API could be opened; nothing was charged.",
-            "It is sent again; check network, proxy and provider.base_url if it stays so.",
+            "It is sent again; check network, proxy and RUNWAYML_BASE_URL if it stays so.",
         ),
         SubmitFailure.ENDPOINT_GONE: SubmitRule(
             Scope.NODE,
             "The API has no such endpoint; nothing was charged.",
-            "Check provider.base_url; the endpoint may have been withdrawn, or moved to another API version.",
+            "Check RUNWAYML_BASE_URL; the endpoint may have been withdrawn, or moved to another API version.",
         ),
     }
 )

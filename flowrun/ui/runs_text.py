@@ -173,7 +173,7 @@ def _open_lines(tasks: Sequence[TaskRow], paint: Paint, columns: int) -> list[st
     rows = [_task_cells(row, columns) for row in tasks]
     if columns < _WITH_MODEL:
         head, rows = head[:-1], [row[:-1] for row in rows]
-    title = f"{plural(len(tasks), 'task')} at the API; apply again or collect takes them up, nothing is paid twice"
+    title = f"{plural(len(tasks), 'task')} at the API; apply again takes them up, nothing is paid twice"
     return [*hanging("", title, columns), "", *table([head, *rows], paint)]
 
 

@@ -15,6 +15,8 @@ from flowrun.cli.apply import _Asker
 from flowrun.cli.output import Output
 from flowrun.production.options import Options
 from flowrun.production.production import Proposal
+from flowrun.sandbox.service import Sandbox
+from flowrun.sandbox.state import SqliteState
 from tests.cli.console import Console
 from tests.support.golden import check_golden
 
@@ -276,3 +278,16 @@ class TestConfirmation:
 
     def test_the_sandbox_asks_nobody(self, monkeypatch: pytest.MonkeyPatch, proposal: Proposal) -> None:
         assert self.asked(monkeypatch, replace(proposal, provider="sandbox"), terminal=True) == (True, 0)
+
+
+def test_adopt_takes_the_lost_answer_up(project: Console) -> None:
+    project.file("scenario.yaml", "media: tiny\nfaults: [{on: text_to_image, match: {nth: 1}, do: {lost: after}}]\n")
+    assert project("apply", "flow.yaml", "--scenario", "scenario.yaml").code == 6
+    state = SqliteState(project.root / ".flowrun/sandbox/api")
+    [submission] = Sandbox(state).report()["submissions"]
+    state.close()
+    said = project("adopt", "flow.yaml", "hero", "--task", submission["id"])
+    assert said.code == 0, said.err
+    assert project("adopt", "flow.yaml", "hero", "--task", submission["id"]).code == 2
+    done = project("apply", "flow.yaml", "--scenario", "scenario.yaml", "--json")
+    assert (done.code, done.document["submitted"]) == (0, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
 
@@ -100,6 +101,22 @@ def test_endless_waiting_is_a_hang_in_the_end():
         run_virtual(main, longest=10 * 86_400.0)
 
 
+def test_whoever_hangs_is_still_cancelled_and_may_clean_up():
+    cleaned = []
+
+    async def main(clock: VirtualClock) -> None:
+        try:
+            while True:
+                await clock.sleep(3600.0)
+        finally:
+            await clock.sleep(60.0)
+            cleaned.append(clock.now())
+
+    with pytest.raises(HangError, match="no end in sight"):
+        run_virtual(main, longest=86_400.0)
+    assert len(cleaned) == 1
+
+
 def test_spinning_is_a_hang(monkeypatch):
     monkeypatch.setattr("tests.support.virtual_time.TURNS", 1000)
 
@@ -126,6 +143,7 @@ def test_errors_come_through_and_the_rest_is_cancelled(caplog):
         assert not background_task.done()
         raise ValueError("mine")
 
+    gc.collect()  # what other tests left is theirs
     with caplog.at_level(logging.WARNING), pytest.raises(ValueError, match="mine"):
         run_virtual(main)
     assert cleaned == ["background"]

@@ -53,12 +53,17 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """asyncio would wait now: for `timeout` seconds, None: for ever, 0: not at all."""
         self._turns = self._turns + 1 if timeout == 0 else 0
         if timeout is None:
-            raise HangError(f"nothing is ready and no timer runs; waiting are:\n{self._waiting()}")
+            raise self._hang("nothing is ready and no timer runs; waiting are")
         if self._turns > TURNS:
-            raise HangError(f"no time passes and no end comes; spinning are:\n{self._waiting()}")
+            raise self._hang("no time passes and no end comes; spinning are")
         self._virtual += timeout
         if self._virtual > self._last:
-            raise HangError(f"no end in sight after {self._virtual:g}; waiting are:\n{self._waiting()}")
+            raise self._hang(f"no end in sight after {self._virtual:g}; waiting are")
+
+    def _hang(self, what: str) -> HangError:
+        """Whoever hangs is cancelled afterwards, and gets the time to end well."""
+        self._turns, self._last = 0, self._virtual + LONGEST
+        return HangError(f"{what}:\n{self._waiting()}")
 
     def _waiting(self) -> str:
         tasks = sorted(asyncio.all_tasks(self), key=lambda task: task.get_name())
