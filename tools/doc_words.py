@@ -77,6 +77,7 @@ EVENTS = {
     "left": "The run stops; the take's task stays at the API and on record.",
     "settled": "A node has its outcome. `take`: the one that flows on.",
     "recovered": "A task of an earlier run, which nothing in this plan takes up, was collected or found to have failed.",
+    "halted": "The surroundings fail beside any attempt, as a full disk does; nothing new starts.",
     "interrupted": "Ctrl-C or SIGTERM. `times`: how often.",
     "exported": "What became of one exported file.",
     "run-ended": "The run is over, with its exit code and summary.",

@@ -50,6 +50,7 @@ class Driver:
     _makers: dict[ActionKey, asyncio.Future[Result]] = field(default_factory=dict)
     _tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _polling: set[str] = field(default_factory=set)
+    _waiting: dict[str, str] = field(default_factory=dict)  # unit -> the limit it was last told to wait for
     _at_api: dict[str, str] = field(default_factory=dict)  # unit -> its task
     _wakes: count[int] = field(default_factory=count)
     _answers: deque[ev.Event] = field(default_factory=deque)  # what was answered at once comes before what happened
@@ -79,13 +80,23 @@ class Driver:
     async def _loop(self) -> None:
         while True:
             event = self._answers.popleft() if self._answers else await self._events.get()
-            self.emit(event)
+            if not self._is_repeated(event):
+                self.emit(event)
             for command in self.scheduler.handle(event, self._now()):
                 if isinstance(command, cmd.Finish):
                     return
                 self._do(command)
             if self.checks:
                 self.scheduler.check_invariants()
+
+    def _is_repeated(self, event: ev.Event) -> bool:
+        """A full model is asked again and again; that it still is one is no news."""
+        if isinstance(event, ev.Granted | ev.Found | ev.AttemptFailed):
+            self._waiting.pop(event.unit, None)
+        if not isinstance(event, ev.Queued):
+            return False
+        before, self._waiting[event.unit] = self._waiting.get(event.unit), event.limit
+        return before == event.limit
 
     def _do(self, command: cmd.Command) -> None:
         match command:
@@ -98,8 +109,7 @@ class Driver:
             case cmd.CarryOut(unit):
                 self._spawn(unit, self._carry_out(unit))
             case cmd.Settle():
-                self.deciding.settle(command)
-                self.emit(ev.Settled(self._now(), command.address, NodeState(command.state), command.take))
+                self._settle(command)
             case cmd.WakeAt():
                 self._spawn(f"wake {next(self._wakes)}", self._wake(command))
             case cmd.Stop(now):
@@ -108,6 +118,14 @@ class Driver:
                 pass
 
     # -- carrying out
+
+    def _settle(self, command: cmd.Settle) -> None:
+        try:
+            self.deciding.settle(command)
+        except OSError as error:  # the outcome is known all the same; the pick is recorded by the next apply
+            failure = of_disk(error, None)
+            self._answers.append(ev.Halted(self._now(), failure.code, failure.message, failure.hint))
+        self.emit(ev.Settled(self._now(), command.address, NodeState(command.state), command.take))
 
     async def _decide(self, address: str) -> None:
         self._post(await self.deciding.decide(address))

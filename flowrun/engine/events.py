@@ -227,6 +227,17 @@ class Recovered:
 
 
 @dataclass(frozen=True, slots=True)
+class Halted:
+    """The surroundings fail beside any attempt (a full disk under a pick): nothing new starts, and what is at the API stays."""
+
+    type: ClassVar[str] = "halted"
+    at: float
+    code: str
+    message: str
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Interrupted:
     type: ClassVar[str] = "interrupted"
     at: float
@@ -270,6 +281,7 @@ Event = (
     | Left
     | Settled
     | Recovered
+    | Halted
     | Interrupted
     | Exported
     | RunEnded

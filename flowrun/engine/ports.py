@@ -85,6 +85,7 @@ class Run:
     owner: OwnerId
     limits: Callable[[str], Limits]
     sends_urls: bool = True  # whether the provider may be told to fetch an https address itself
+    stopping: Callable[[], bool] = lambda: False  # whether nothing new may be sent any more
 
 
 Report = Callable[[Event], None]

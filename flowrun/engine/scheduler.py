@@ -83,6 +83,7 @@ class Scheduler:
             ev.AttemptFailed: self._attempt_failed,
             ev.Woke: self._woke,
             ev.Left: self._left,
+            ev.Halted: self._halted,
             ev.Interrupted: self._interrupted,
         }
 
@@ -281,6 +282,10 @@ class Scheduler:
     def _left(self, event: ev.Left, now: float) -> Iterator[Command]:
         self.units[event.unit].left = True
         self._busy.discard(event.unit)
+        yield from ()
+
+    def _halted(self, event: ev.Halted, now: float) -> Iterator[Command]:
+        self.stopping = self.stopping or "surroundings"
         yield from ()
 
     def _interrupted(self, event: ev.Interrupted, now: float) -> Iterator[Command]:

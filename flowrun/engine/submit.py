@@ -24,6 +24,8 @@ async def submit(attempt: Attempt, claim: Claim) -> TaskId:
     ports = attempt.ports
     try:
         body = await build_body(attempt)
+        if attempt.run.stopping():
+            raise asyncio.CancelledError("the run stops, and nothing was sent yet")
         intent = ports.ledger.intend(claim, canonical_sha256(attempt.doc.request), {})
     except (StaleClaimError, BusyActionError) as error:
         raise AttemptError(_lost_claim(error)) from None

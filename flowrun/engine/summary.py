@@ -84,6 +84,8 @@ class Summary:
                 self.exports.append((output, path, status))
             case ev.Recovered(address=address, status=status, detail=detail):
                 self.recovered.append((address, status, detail))
+            case ev.Halted(code=code, message=message, hint=hint):
+                self.troubles[code] = Trouble("this run", Verdict.STOP.value, code, message, hint)
             case ev.Interrupted(times=times):
                 self.interrupted = max(self.interrupted, times)
 

@@ -124,7 +124,7 @@ class Apply:
 
     def _deciding(self) -> Deciding:
         bound, planner = self.bound, self.planner
-        run = Run(self.run, bound.owner, self._limits, sends_urls=True)
+        run = Run(self.run, bound.owner, self._limits, stopping=lambda: bool(self._interrupts))
         forced = frozenset(row.task for row, _ in bound.ledger.open() if row.origin.forced)
 
         def origin_of(step: Step, take: TakeStep) -> Origin:

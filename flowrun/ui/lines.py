@@ -88,6 +88,7 @@ class Lines:
             ev.Left: self._left,
             ev.Settled: self._settled,
             ev.Recovered: self._recovered,
+            ev.Halted: self._halted,
             ev.Interrupted: self._interrupted,
             ev.Exported: self._exported,
             ev.RunEnded: self._ended,
@@ -205,6 +206,9 @@ class Lines:
             yield "collected", f"{task}; nothing is paid again"
         else:
             yield "failed", f"{task}: {event.detail}"
+
+    def _halted(self, event: ev.Halted) -> Iterator[Line]:
+        yield "failed", f"{event.message} Nothing new starts; tasks at the API stay on record."
 
     def _interrupted(self, event: ev.Interrupted) -> Iterator[Line]:
         if event.times > 1:

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from flowrun.engine import events as ev
 from flowrun.engine.states import NodeState
 from flowrun.production.exits import Exit, FlowrunError
 from flowrun.store.blobs import DiskBlobs
-from tests.production.test_main_path import CHAIN
+from flowrun.store.records import DiskPicks
+from tests.production.test_main_path import CHAIN, FIVE
 from tests.support.stage import Stage
 
 
@@ -125,3 +127,28 @@ def test_polls_that_fail_for_an_hour_lose_nothing(tmp_path: Path) -> None:
     stage = Stage(tmp_path, CHAIN, scenario="faults: [{on: tasks, match: {nth: 1}, do: {status: 503, times: 40}}]\n")
     done = stage.apply()
     assert (done.exit, stage.submissions) == (Exit.DONE, 3)
+
+
+def test_a_pick_that_cannot_be_written_stops_the_run_in_good_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = Stage(tmp_path, CHAIN)
+
+    def full(*args: object, **kwargs: object) -> object:
+        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(DiskPicks, "set", full)
+        done = stage.apply()
+    assert done.exit is Exit.SURROUNDINGS
+    assert stage.submissions == 1
+    assert stage.apply().exit is Exit.DONE
+    assert stage.submissions == 3
+
+
+def test_a_full_model_is_told_of_once(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, FIVE, scenario="tier: 1\n")
+    stage.apply()
+    queued = [event.unit for event in stage.events if isinstance(event, ev.Queued)]
+    assert queued
+    assert len(queued) == len(set(queued))
