@@ -45,7 +45,7 @@ def apply(file: Path, yes: bool, on_quota: str | None, events: str | None, **fla
     if output.json and events == "-":
         raise click.UsageError("--json and '--events -' both want stdout; write the events to a file.")
     wait = can_ask() if on_quota is None else on_quota == "wait"
-    options = options_of({**flags, "wait_for_quota": wait})
+    options = options_of({**flags, "yes": yes, "wait_for_quota": wait})
     from flowrun.production.options import Surroundings
     from flowrun.production.production import Production
     from flowrun.ui.lines import Lines

@@ -17,10 +17,22 @@ from flowrun.engine.follow import poll_to_end
 from flowrun.engine.ports import Attempt
 from flowrun.engine.submit import submit
 from flowrun.engine.verdicts import disk_errors, judged, of_doubt
-from flowrun.ids import OwnerId, TaskId
-from flowrun.ledger.protocol import Claim, Granted, IntentRow, Join, Mine, OpenTask, Over, Succeeded, Wait
+from flowrun.ids import OwnerId
+from flowrun.ledger.protocol import (
+    Claim,
+    Granted,
+    IntentRow,
+    Join,
+    LimitName,
+    Mine,
+    OpenTask,
+    Over,
+    StaleClaimError,
+    Succeeded,
+    Wait,
+)
 from flowrun.runway.values import TaskStatus
-from flowrun.store.protocol import Result
+from flowrun.store.protocol import Result, result_id_of
 
 JOIN_CHECK = 2.0  # seconds between two looks at what the owner we joined is doing
 OWNER_GONE = "owner-gone"  # the code of the failure that says: ask again, as if for the first time
@@ -76,11 +88,27 @@ def admit(attempt: Attempt) -> Admission:
     if isinstance(claimed, Join):
         return Joined(claimed.owner, claimed.tasks[0] if claimed.tasks else None)
     if claimed.open_tasks:
-        return TakenUp(claimed.open_tasks[0])
+        return _admit_open(attempt, claimed.open_tasks[0])
     admission = _admit_mine(attempt, claimed)
     if not isinstance(admission, Go):
         ledger.release(claimed.claim)
     return admission
+
+
+def _admit_open(attempt: Attempt, task: OpenTask) -> TakenUp | FoundResult:
+    """A task that is open is taken up; unless its result is here already, and only the settling was missed."""
+    found = attempt.ports.results.lookup([attempt.doc.key]).get(attempt.doc.key)
+    result = next((each for each in found.results if each.id == result_id_of(task.task)), None) if found else None
+    if result is None:
+        return TakenUp(task)
+    if _is_ours(attempt, task):
+        attempt.ports.ledger.settle(task.task, Succeeded(), None)
+    return FoundResult(result)
+
+
+def _is_ours(attempt: Attempt, task: OpenTask) -> bool:
+    """Whether the task's result belongs into our store. Another store's task is settled by who has that store."""
+    return task.store in ("", attempt.origin.store)
 
 
 def _admit_mine(attempt: Attempt, mine: Mine) -> Admission:
@@ -91,7 +119,10 @@ def _admit_mine(attempt: Attempt, mine: Mine) -> Admission:
         found = ports.results.lookup([doc.key]).get(doc.key)
         if found and found.results:
             return FoundResult(found.results[0])
-    reserved = ports.ledger.reserve(mine.claim, doc.model, doc.credits, attempt.run.limits(doc.model))
+    try:
+        reserved = ports.ledger.reserve(mine.claim, doc.model, doc.credits, attempt.run.limits(doc.model))
+    except StaleClaimError:  # we were asleep, and taken for dead
+        return Wait(LimitName.CONCURRENCY, attempt.now() + JOIN_CHECK)
     return Go(mine.claim) if isinstance(reserved, Granted) else reserved
 
 
@@ -101,21 +132,24 @@ async def carry_out(attempt: Attempt, admission: Go | TakenUp | Joined) -> Carri
         if isinstance(admission, Joined):
             return await _join(attempt, admission)
         if isinstance(admission, TakenUp):
-            return await _finish(attempt, admission.task.task, admission.task.submitted_at, True)
+            return await _finish(attempt, admission.task, True)
         task = await submit(attempt, admission.claim)
-        return await _finish(attempt, task, attempt.now(), False)
+        return await _finish(attempt, OpenTask(task, attempt.doc.key, attempt.now()), False)
 
 
-async def _finish(attempt: Attempt, task: TaskId, submitted_at: float, resumed: bool) -> Carried:
-    with disk_errors(task):
-        seen = await poll_to_end(attempt, task, resumed)
+async def _finish(attempt: Attempt, task: OpenTask, resumed: bool) -> Carried:
+    """From an open task to its settlement. One that another store waits for is collected here too, and left open there."""
+    ledger = attempt.ports.ledger
+    with disk_errors(task.task):
+        seen = await poll_to_end(attempt, task.task, resumed)
         if seen.status is not TaskStatus.SUCCEEDED:
             failure, failed, credits = judged(seen, attempt.doc)
-            attempt.ports.ledger.settle(task, failed, credits)
+            ledger.settle(task.task, failed, credits)
             raise AttemptError(failure)
-        result = await collect(attempt, seen, submitted_at)
-        attempt.ports.ledger.settle(task, Succeeded(), seen.charged)
-    return Carried(result, made=True)
+        result = await collect(attempt, seen, task.submitted_at)
+        if _is_ours(attempt, task):
+            ledger.settle(task.task, Succeeded(), seen.charged)
+    return Carried(result, made=_is_ours(attempt, task))
 
 
 async def _join(attempt: Attempt, joined: Joined) -> Carried:
@@ -127,7 +161,7 @@ async def _join(attempt: Attempt, joined: Joined) -> Carried:
         if isinstance(admission, FoundResult):
             return Carried(admission.result, made=False)
         if isinstance(admission, TakenUp):
-            return await _finish(attempt, admission.task.task, admission.task.submitted_at, True)
+            return await _finish(attempt, admission.task, True)
         if not isinstance(admission, Joined):
             _start_over(attempt, admission)
         else:

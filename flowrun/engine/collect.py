@@ -3,7 +3,6 @@ complete; a task is settled only after this."""
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict
 
 from flowrun.action import ActionDoc
@@ -11,21 +10,15 @@ from flowrun.engine.failure import AttemptError, Failure, Verdict
 from flowrun.engine.follow import ask
 from flowrun.engine.ports import Attempt, Ports
 from flowrun.engine.verdicts import of_disk
-from flowrun.ids import ResultId
 from flowrun.media.facts import MediaFacts
 from flowrun.media.probe import NotMediaError
 from flowrun.runway.errors import RunwayError, TransientError, UrlExpiredError
 from flowrun.runway.media_in import OUTPUT_URL_LIFE, FreshUrl
 from flowrun.runway.pace import poll_backoff, poll_delay
 from flowrun.runway.values import OutputUrl, Task
-from flowrun.store.protocol import BlobWriter, Result, StoredFile
+from flowrun.store.protocol import BlobWriter, Result, StoredFile, result_id_of
 
 TRIES = 8  # of one download; the task keeps its output, so a later apply can go on
-
-
-def result_id(task: str) -> ResultId:
-    """One task is one result, whoever collects it."""
-    return ResultId(hashlib.sha256(f"result of {task}".encode()).hexdigest()[:20])
 
 
 async def collect(attempt: Attempt, seen: Task, submitted_at: float) -> Result:
@@ -44,7 +37,7 @@ async def collect(attempt: Attempt, seen: Task, submitted_at: float) -> Result:
 def _result(attempt: Attempt, seen: Task, files: tuple[StoredFile, ...], submitted_at: float) -> Result:
     doc, origin, now = attempt.doc, attempt.origin, attempt.now()
     return Result(
-        id=result_id(seen.id),
+        id=result_id_of(seen.id),
         key=doc.key,
         recipe=doc.recipe,
         task=seen.id,
@@ -107,9 +100,10 @@ def _probe(doc: ActionDoc, writer: BlobWriter, ports: Ports) -> MediaFacts:
 
 
 def _not_collected(seen: Task, error: Exception) -> Failure:
+    """This node fails, this time; the others go on."""
     message = f"Task {seen.id} succeeded, but its output could not be collected: {error}."
     hint = "It stays at the API and on record: apply again to collect it without paying again."
-    return Failure(Verdict.STOP, "not-collected", message, hint, seen.id)
+    return Failure(Verdict.FAIL, "not-collected", message, hint, seen.id)
 
 
 def _no_output(seen: Task) -> Failure:

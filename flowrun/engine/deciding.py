@@ -3,7 +3,7 @@ Owns what this run has made so far, and the picks that follow from it."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -43,11 +43,14 @@ class Deciding:
     origin_of: Callable[[Step, TakeStep], Origin]
     fetch: Callable[[str], Awaitable[None]]
     stash_input: Callable[[Digest], None]
+    agreed: Mapping[str, int] = field(default_factory=dict)  # by address, the most generations that the plan showed
+    may_spend: bool = True  # whether a task that is only taken up may be generated anew where it fails
     resumed: frozenset[ActionKey] = frozenset()  # keys whose open tasks the plan takes up
     reap_after: float = REAP_AFTER
     units: dict[str, tuple[ActionDoc, Origin]] = field(default_factory=dict)
     steps: dict[str, Step] = field(default_factory=dict)
     made: dict[str, Result] = field(default_factory=dict)
+    anew: dict[str, bool] = field(default_factory=dict)  # by unit, whether a request may be sent for it
     problems: dict[str, Failure] = field(default_factory=dict)
 
     async def decide(self, address: str) -> ev.Decided:
@@ -59,20 +62,27 @@ class Deciding:
                 for url in step.unread:
                     await self.fetch(url)
             except AttemptError as error:
-                return self._not_decided(address, error.failure.code, _whole(error.failure.message, error.failure.hint))
+                return self.not_decided(address, error.failure.code, _whole(error.failure.message, error.failure.hint))
             step = self.planner.decide(at)
         self.steps[address] = step
+        refusal = self._refusal(address, step)
+        return self.not_decided(address, *refusal) if refusal else self._decided(address, step)
+
+    def _refusal(self, address: str, step: Step) -> tuple[str, str] | None:
+        """Code and message of what stops the instance now that everything above it is known."""
         if step.problems:
             first = step.problems[0]
             message = f"{first.span}: {first.message}" if first.span else first.message
-            return self._not_decided(address, first.code, _whole(message, first.hint))
+            return first.code, _whole(message, first.hint)
         if step.decision is Decision.UNDECIDED:  # everything upstream has ended, so nothing more will be known
-            return self._not_decided(
-                address, "undecided", f"it {step.why.detail if step.why else 'waits'}, which has ended"
-            )
-        return self._decided(address, step)
+            return "undecided", f"it {step.why.detail if step.why else 'waits'}, which has ended"
+        if step.submissions > self.agreed.get(address, step.submissions):
+            message = "a result or task that the plan counted on is gone, and it would have to be generated anew"
+            return "changed-since-plan", _whole(message, "apply again to see what that costs")
+        return None
 
-    def _not_decided(self, address: str, code: str, message: str) -> ev.Decided:
+    def not_decided(self, address: str, code: str, message: str) -> ev.Decided:
+        """The answer for an instance that cannot be decided: it has failed, this time."""
         self.problems[address] = Failure(Verdict.FAIL, code, message)
         return ev.Decided(self.ports.clock.now(), address, "failed", code, detail=message)
 
@@ -97,7 +107,10 @@ class Deciding:
         if take.result is not None:
             self.made[unit] = take.result
         prepare = take.decision is Decision.RUN and take.doc is not None and self._needs_work(step, take.doc)
-        return ev.UnitSpec(take.take, take.decision.value, step.model, take.cost.high if take.doc else None, prepare)
+        anew = self.may_spend or take.decision is not Decision.RESUME
+        anew = self.anew[unit] = anew and self.planner.may_run(step.address)
+        credits = take.cost.high if take.doc else None
+        return ev.UnitSpec(take.take, take.decision.value, step.model, credits, prepare, anew)
 
     def _needs_work(self, step: Step, doc: ActionDoc) -> bool:
         missing = any(not self.ports.blobs.has(each.digest) for each in doc.inputs.values())
@@ -135,6 +148,13 @@ class Deciding:
         if any(unit not in self.made for unit in units):
             return None
         return tuple(self.made[unit].outputs for unit in units)
+
+    def gone(self) -> Failure:
+        """A task was to be taken up, and is settled meanwhile without a result: generating anew was not agreed to."""
+        message = "The task that was to be taken up has ended without a result; nothing was sent."
+        return Failure(
+            Verdict.FAIL, "changed-since-plan", message, "Apply again to see what generating it costs.", charged=0
+        )
 
     def lost_twin(self) -> Failure:
         return Failure(

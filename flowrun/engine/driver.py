@@ -20,19 +20,19 @@ from flowrun.engine import events as ev
 from flowrun.engine.attempt import Admission, FoundResult, Go, InDoubt, Joined, TakenUp, admit, carry_out
 from flowrun.engine.body import needs_preparing, prepare
 from flowrun.engine.deciding import Deciding
-from flowrun.engine.failure import AttemptError, Failure
+from flowrun.engine.failure import Failure
 from flowrun.engine.ports import Attempt
 from flowrun.engine.recovery import Recovery
 from flowrun.engine.scheduler import Scheduler
 from flowrun.engine.states import NodeState
-from flowrun.engine.verdicts import of_disk, of_doubt, of_key
+from flowrun.engine.verdicts import of_bug, of_disk, of_doubt, of_error
 from flowrun.ids import ActionKey, OwnerId
 from flowrun.ledger.protocol import Over, Wait
-from flowrun.runway.errors import KeyRefusedError
 from flowrun.store.protocol import Result
 
 HEARTBEAT = 10.0  # seconds; six of them make REAP_AFTER
 UPLOADS_AT_ONCE = 4
+LAST_LOOK = 30.0  # seconds that a finished run waits for what earlier runs left
 
 
 @dataclass(slots=True)
@@ -55,11 +55,14 @@ class Driver:
     _wakes: count[int] = field(default_factory=count)
     _answers: deque[ev.Event] = field(default_factory=deque)  # what was answered at once comes before what happened
     _stopping: bool = False
+    _interrupted: asyncio.Event = field(default_factory=asyncio.Event)
+    _bug: Exception | None = None  # raised once everything in flight has come to its end
     _uploads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(UPLOADS_AT_ONCE))
     _group: asyncio.TaskGroup | None = None
 
     async def run(self, first: ev.Expanded) -> None:
-        """From the graph to Finish. An unexpected error ends all tasks and is raised; what was sent stays on record."""
+        """From the graph to Finish. After an error that nobody foresaw nothing new starts; it is raised once what was being
+        sent and collected has come to its end, so that it makes no other request uncertain."""
         async with asyncio.TaskGroup() as group:
             self._group = group
             beat = group.create_task(self._beat())
@@ -67,14 +70,25 @@ class Driver:
                 self._spawn(name, walk)
             self._events.put_nowait(first)
             await self._loop()
-            if self.recovery and not self._stopping:
-                await self.recovery.looked()
+            await self._last_look()
             beat.cancel()
             for task in self._tasks.values():
                 task.cancel()
+        if self._bug is not None:
+            raise self._bug
+
+    async def _last_look(self) -> None:
+        """At tasks of earlier runs, which what this run has done need not wait for long."""
+        if self.recovery is None or self._stopping or self._bug is not None:
+            return
+        waits = [asyncio.create_task(self.recovery.looked()), asyncio.create_task(self._interrupted.wait())]
+        await asyncio.wait(waits, timeout=LAST_LOOK, return_when=asyncio.FIRST_COMPLETED)
+        for each in waits:
+            each.cancel()
 
     def interrupt(self, times: int) -> None:
         """Ask for a stop: once, nothing new starts; twice, now. From a signal handler."""
+        self._interrupted.set()
         self._events.put_nowait(ev.Interrupted(self._now(), times))
 
     async def _loop(self) -> None:
@@ -128,7 +142,12 @@ class Driver:
         self.emit(ev.Settled(self._now(), command.address, NodeState(command.state), command.take))
 
     async def _decide(self, address: str) -> None:
-        self._post(await self.deciding.decide(address))
+        try:
+            self._post(await self.deciding.decide(address))
+        except Exception as error:
+            failure = self._failure_of(error)
+            self._post(self.deciding.not_decided(address, failure.code, failure.message))
+            self._post(ev.Halted(self._now(), failure.code, failure.message, failure.hint))
 
     async def _prepare(self, unit: str) -> None:
         async with self._uploads:
@@ -137,12 +156,8 @@ class Driver:
                 await self.deciding.stash(unit)
                 if needs_preparing(attempt.doc, attempt.ports, attempt.run):
                     await prepare(attempt)
-            except AttemptError as error:
-                self._post(self._failed(unit, error.failure))
-            except KeyRefusedError as error:
-                self._post(self._failed(unit, of_key(error)))
-            except OSError as error:
-                self._post(self._failed(unit, of_disk(error, None)))
+            except Exception as error:
+                self._post(self._failed(unit, self._failure_of(error)))
             else:
                 self._post(ev.Prepared(self._now(), unit))
 
@@ -151,10 +166,17 @@ class Driver:
         if attempt.doc.key in self._makers:
             return ev.Granted(now, unit, "shared")
         try:
-            admission = admit(attempt)
-        except OSError as error:
-            return self._failed(unit, of_disk(error, None))
-        return self._admitted_as(unit, attempt, admission, now)
+            return self._admitted_as(unit, attempt, admit(attempt), now)
+        except Exception as error:
+            return self._failed(unit, self._failure_of(error))
+
+    def _failure_of(self, error: Exception) -> Failure:
+        """What an error means for the attempt; one that nobody foresaw is kept, to be raised at the end."""
+        failure = of_error(error)
+        if failure is None:
+            self._bug = self._bug or error
+            failure = of_bug(error, None)
+        return failure
 
     def _admitted_as(self, unit: str, attempt: Attempt, admission: Admission, now: float) -> ev.Event:
         match admission:
@@ -167,6 +189,9 @@ class Driver:
                 return ev.Queued(now, unit, limit.value, until)
             case Over(cap, left):
                 return ev.OverCap(now, unit, cap.value, left)
+        if isinstance(admission, Go) and not self.deciding.anew.get(unit, True):
+            self.deciding.ports.ledger.release(admission.claim)
+            return self._failed(unit, self.deciding.gone())
         self._admitted[unit] = admission
         if isinstance(admission, TakenUp | Joined) and admission.task is not None:
             self._at_api[unit] = admission.task.task
@@ -186,12 +211,9 @@ class Driver:
         maker = self._makers[attempt.doc.key]
         try:
             carried = await carry_out(attempt, admission)
-        except AttemptError as error:
+        except Exception as error:
             _refuse(maker, error)
-            return self._failed(unit, error.failure)
-        except KeyRefusedError as error:
-            _refuse(maker, error)
-            return self._failed(unit, of_key(error))
+            return self._failed(unit, self._failure_of(error))
         except asyncio.CancelledError:
             maker.cancel()
             raise
@@ -212,10 +234,8 @@ class Driver:
         try:
             if maker is not None:
                 self.deciding.made[unit] = await asyncio.shield(maker)
-        except AttemptError as error:
-            return self._failed(unit, error.failure)
-        except KeyRefusedError as error:
-            return self._failed(unit, of_key(error))
+        except Exception as error:
+            return self._failed(unit, self._failure_of(error))
         finally:
             self._polling.discard(unit)
         if unit in self.deciding.made:

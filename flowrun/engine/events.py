@@ -28,13 +28,15 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class UnitSpec:
-    """One take as decided. `decision`: run | resume | hit | uncertain | rejected."""
+    """One take as decided. `decision`: run | resume | hit | uncertain | rejected. `prepare`: media has to be uploaded first;
+    `anew`: a further request may be sent for it, where the first fails."""
 
     take: int
     decision: str
     model: str
     credits: int | None = None
-    prepare: bool = False  # media has to be uploaded first
+    prepare: bool = False
+    anew: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,13 @@ from __future__ import annotations
 from flowrun.engine import events as ev
 from flowrun.engine.failure import AttemptError
 from flowrun.engine.ports import Attempt
-from flowrun.engine.verdicts import of_gone_task, of_key, of_timeout
+from flowrun.engine.verdicts import of_gone_task, of_key, of_timeout, of_unanswered
 from flowrun.ids import TaskId
-from flowrun.runway.errors import GoneError, KeyRefusedError, TransientError
+from flowrun.runway.errors import GoneError, KeyRefusedError, RunwayError, TransientError
 from flowrun.runway.pace import poll_backoff, poll_delay
 from flowrun.runway.values import Task, TaskStatus
+
+REFUSALS = 8  # answers to a poll that are neither an answer nor a passing fault, before we let the task be for this run
 
 
 async def poll_to_end(attempt: Attempt, task: TaskId, resumed: bool) -> Task:
@@ -35,7 +37,7 @@ async def poll_to_end(attempt: Attempt, task: TaskId, resumed: bool) -> Task:
 
 async def ask(attempt: Attempt, task: TaskId) -> Task:
     """One answer about the task, however long the network takes to give it. Raises AttemptError."""
-    ports, failures = attempt.ports, 0
+    ports, failures, refusals = attempt.ports, 0, 0
     while True:
         try:
             return await ports.provider.task(task)
@@ -49,6 +51,11 @@ async def ask(attempt: Attempt, task: TaskId) -> Task:
             raise AttemptError(failure) from None
         except KeyRefusedError as error:
             raise AttemptError(of_key(error)) from None
+        except RunwayError as error:  # no end of the task, whatever the API means by it
+            refusals += 1
+            if refusals >= REFUSALS:
+                raise AttemptError(of_unanswered(task, error)) from error
+            await ports.clock.sleep(poll_backoff(refusals, ports.rng))
 
 
 class _Watch:

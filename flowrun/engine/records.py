@@ -27,6 +27,7 @@ class Unit:
     resends: int = 0
     parked: bool = False
     left: bool = False
+    anew: bool = True
 
     def __post_init__(self) -> None:
         self.lane = self.lane or self.model

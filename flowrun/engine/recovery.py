@@ -11,22 +11,23 @@ from typing import Any
 from flowrun.action import ActionDoc
 from flowrun.engine import events as ev
 from flowrun.engine.attempt import TakenUp, admit, carry_out
-from flowrun.engine.failure import AttemptError
 from flowrun.engine.follow import poll_to_end
 from flowrun.engine.ports import Attempt, Ports, Run
 from flowrun.ids import ActionKey
 from flowrun.ledger.protocol import TaskRow
-from flowrun.runway.errors import KeyRefusedError
+from flowrun.secret import mask
+from flowrun.store.protocol import Pick, Picks, Result
 
 
 @dataclass(slots=True)
 class Recovery:
     """`store`: the folder whose tasks we collect; those of other stores are only followed to their end, which frees their
-    slots."""
+    slots. `picks`: a result that was forced flows on, also where it is collected here."""
 
     ports: Ports
     run: Run
     store: str
+    picks: Picks
     emit: Callable[[ev.Event], None]
     _looks: list[asyncio.Event] = field(default_factory=list)
 
@@ -51,8 +52,8 @@ class Recovery:
         attempt = Attempt(doc, row.origin, row.origin.address, self.ports, self.run, report)
         try:
             await self._follow(attempt, row)
-        except (AttemptError, KeyRefusedError) as error:
-            self._tell(attempt, row, "failed", str(error))
+        except Exception as error:  # what goes wrong with an old task must not reach this run's own
+            self._tell(attempt, row, "failed", mask(str(error)) or type(error).__name__)
         finally:
             look.set()
 
@@ -63,7 +64,13 @@ class Recovery:
         admission = admit(attempt)
         if isinstance(admission, TakenUp):
             carried = await carry_out(attempt, admission)
+            self._pick(attempt, carried.result)
             self._tell(attempt, row, "collected", carried.result.id)
+
+    def _pick(self, attempt: Attempt, result: Result) -> None:
+        if attempt.origin.forced:
+            at = attempt.now()
+            self.picks.set(Pick(result.recipe, result.take, result.id, "forced", at, attempt.origin.address))
 
     def _tell(self, attempt: Attempt, row: TaskRow, status: str, detail: str) -> None:
         self.emit(ev.Recovered(attempt.now(), row.origin.address, row.task, status, detail))

@@ -24,6 +24,7 @@ from flowrun.engine.ready import Rank, is_startable, rank, ready
 from flowrun.engine.records import RESUME, Instance, Unit, longest_paths, outcome_of
 from flowrun.engine.states import IN_FLIGHT, Move, NodeState, moved
 
+DAILY_RECHECK = 60.0  # seconds after which a model whose day is used up is asked again
 RESENDS = 6  # of a request that was certainly not accepted; with doubling delays some minutes of an overloaded API
 RESEND_CEILING = 300.0  # seconds between two of them, unless the API asks for more
 RETRY_GROWTH = 8  # times the first delay, at most
@@ -130,7 +131,14 @@ class Scheduler:
                 self.stopping = self.stopping or "failed"
             return
         for spec in event.units:
-            unit = Unit(unit_name(event.address, spec.take), event.address, spec.take, spec.model, credits=spec.credits)
+            unit = Unit(
+                unit_name(event.address, spec.take),
+                event.address,
+                spec.take,
+                spec.model,
+                credits=spec.credits,
+                anew=spec.anew,
+            )
             instance.units[spec.take] = self.units[unit.name] = unit
             self._move(unit, _MOVE_OF[spec.decision])
             if spec.decision == "resume":
@@ -172,7 +180,8 @@ class Scheduler:
         if event.limit == "daily" and not self._wait_for_quota:
             self._closed.add(unit.model)
             return
-        times = [event.until, None if self._recheck is None else now + self._recheck]
+        recheck = DAILY_RECHECK if event.limit == "daily" else self._recheck
+        times = [event.until, None if self._recheck is None or recheck is None else now + recheck]
         known = [time for time in times if time is not None]
         self._waiting[unit.model] = min(known, default=float("inf"))
         if known:
@@ -229,7 +238,9 @@ class Scheduler:
 
     def _judge(self, unit: Unit, event: ev.AttemptFailed, now: float) -> Iterator[Command]:
         verdict = Verdict(event.verdict)
-        if verdict is Verdict.RETRY and unit.retries < self._allowed(unit, event):
+        if verdict in (Verdict.RETRY, Verdict.RESEND) and not unit.anew:
+            self._give_up(unit, Verdict.FAIL)
+        elif verdict is Verdict.RETRY and unit.retries < self._allowed(unit, event):
             unit.retries += 1
             yield from self._back_off(unit, event.delay * min(RETRY_GROWTH, 2 ** (unit.retries - 1)), now)
         elif verdict is Verdict.RESEND and unit.resends < RESENDS:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from flowrun.canonical import sha256 as canonical_sha256
@@ -16,7 +17,7 @@ from flowrun.engine.ports import SEND_WITHIN, Attempt, Ports
 from flowrun.engine.verdicts import of_disk, of_key, of_lost_answer, of_refusal, of_unrecorded
 from flowrun.ids import TaskId
 from flowrun.ledger.protocol import BusyActionError, Claim, Intent, StaleClaimError
-from flowrun.runway.errors import AnswerLostError, KeyRefusedError, NotAcceptedError
+from flowrun.runway.errors import AnswerLostError, KeyRefusedError, NotAcceptedError, SubmitFailure
 
 
 async def submit(attempt: Attempt, claim: Claim) -> TaskId:
@@ -60,6 +61,8 @@ async def _send(attempt: Attempt, intent: Intent, body: Mapping[str, Any]) -> Ta
     except NotAcceptedError as error:
         ports.ledger.refused(intent)
         ports.ledger.release(intent.claim)
+        if error.kind is SubmitFailure.REFUSED_INPUT:
+            _forget_uploads(attempt)
         raise AttemptError(of_refusal(error, ports.rng)) from None
     except AnswerLostError as error:
         _give_up(intent, str(error), ports)
@@ -70,11 +73,20 @@ async def _send(attempt: Attempt, intent: Intent, body: Mapping[str, Any]) -> Ta
     estimate = accepted.estimated_credits
     try:
         ports.ledger.submitted(intent, accepted.task, estimate)
-    except OSError as error:
+    except Exception as error:  # a full disk, a damaged file: whatever it is, the id must be told
         raise AttemptError(of_unrecorded(accepted.task, error)) from error
     credits = attempt.doc.credits if estimate is None else estimate
     attempt.report(ev.Submitted(attempt.now(), attempt.unit, accepted.task, credits))
     return accepted.task
+
+
+def _forget_uploads(attempt: Attempt) -> None:
+    """An upload may be what was refused (the API forgot it early): the next attempt makes a new one."""
+    ports, now = attempt.ports, attempt.now()
+    for media in attempt.doc.inputs.values():
+        remembered = ports.uploads.get(ports.account, media.digest, now)
+        if remembered is not None:
+            ports.uploads.set(replace(remembered, expires_at=now))
 
 
 def _give_up(intent: Intent, why: str, ports: Ports) -> None:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from flowrun.action import ActionDoc
 from flowrun.engine.failure import AttemptError, Failure, Verdict
 from flowrun.ledger.protocol import Failed, IntentRow
-from flowrun.runway.errors import KeyRefusedError, NotAcceptedError, SubmitFailure
+from flowrun.runway.errors import KeyRefusedError, NotAcceptedError, RunwayError, SubmitFailure
 from flowrun.runway.pace import overload_backoff, quota_pause
 from flowrun.runway.policy import SUBMISSIONS, Charged, FailureRule, RetryKind, Scope, rule_for
 from flowrun.runway.values import Task, TaskStatus
@@ -111,9 +111,9 @@ def of_key(error: KeyRefusedError) -> Failure:
     return Failure(Verdict.STOP, "key-refused", f"{rule.what} ({error})", rule.change, charged=0)
 
 
-def of_unrecorded(task: str, error: OSError) -> Failure:
+def of_unrecorded(task: str, error: Exception) -> Failure:
     """Accepted, but the ledger could not take the task's id down: the one place where it is written is this message."""
-    message = f"The API accepted the request as task {task}, but recording that failed: {error.strerror or error}."
+    message = f"The API accepted the request as task {task}, but recording that failed: {error}."
     hint = f"Mend that, then say which task answers this request: flowrun adopt FILE NODE --task {task}"
     return Failure(Verdict.STOP, "not-recorded", message, hint, task)
 
@@ -135,3 +135,24 @@ def of_disk(error: OSError, task: str | None) -> Failure:
     kept = f" Task {task} stays at the API and on record; nothing is lost." if task else ""
     hint = "Free some space and apply again." if full else "Mend that and apply again."
     return Failure(Verdict.STOP, "disk-full" if full else "disk", f"{what}{where}.{kept}", hint, task)
+
+
+def of_error(error: Exception) -> Failure | None:
+    """What an exception means for the attempt it ended; None for one that nobody foresaw."""
+    if isinstance(error, AttemptError):
+        return error.failure
+    if isinstance(error, KeyRefusedError):
+        return of_key(error)
+    return of_disk(error, None) if isinstance(error, OSError) else None
+
+
+def of_bug(error: Exception, task: str | None) -> Failure:
+    """Nobody foresaw it. Everything else in flight is brought to its end before it is raised again."""
+    message = f"flowrun itself failed: {type(error).__name__}. What was submitted is on record."
+    return Failure(Verdict.STOP, "bug", message, "Apply again to take it up.", task)
+
+
+def of_unanswered(task: str, error: RunwayError) -> Failure:
+    """The API refuses to tell of a task, again and again, without saying that it is gone."""
+    message = f"The API does not tell about task {task}: {error}. It stays on record; nothing is lost."
+    return Failure(Verdict.FAIL, "task-not-told", message, "Apply again later to collect it.", task)

@@ -76,12 +76,14 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class OpenTask:
-    """A task the ledger knows and nobody has settled. `ended`: its last status at the API, None while it may run."""
+    """A task the ledger knows and nobody has settled. `ended`: its last status at the API, None while it may run; `store`:
+    the folder of the store that is to have its result before it is settled."""
 
     task: TaskId
     key: ActionKey
     submitted_at: float
     ended: str | None = None
+    store: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,7 +121,8 @@ def settled(row: TaskRow, outcome: Succeeded | Failed, credits: int | None, at: 
 
 
 def open_task(row: TaskRow) -> OpenTask:
-    return OpenTask(row.task, row.key, row.submitted_at, None if row.status == RUNNING else row.status)
+    status = None if row.status == RUNNING else row.status
+    return OpenTask(row.task, row.key, row.submitted_at, status, row.origin.store)
 
 
 def by_settlement(rows: Iterable[TaskRow]) -> list[TaskRow]:

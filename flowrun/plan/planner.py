@@ -29,6 +29,7 @@ class Planner:
     def __init__(self, graph: Graph, source: ScopeSource, sources: Sources, wishes: Wishes) -> None:
         self.graph, self.source, self.sources, self.wishes = graph, source, sources, wishes
         self.known: dict[Address, Outcome] = {}
+        self._waiting: dict[Address, set[Address]] = {}  # maker -> the twins that wait for it
         self._drafter = Drafter(graph, source, sources, wishes)
         self._decider = TakeDecider(graph, sources, wishes, waits=self._waits)
 
@@ -41,12 +42,31 @@ class Planner:
     def remake(self, made_again: Mapping[ActionKey, Address]) -> None:
         """Start over, knowing which keys get one more result in this plan."""
         self.known.clear()
+        self._waiting.clear()
         self._decider.promised.clear()
         self._decider.remade = dict(made_again)
 
     def _waits(self, twin: Address, maker: Address) -> bool:
-        """Whether a twin has to wait for `maker`: as long as that is still to come, and does not come after the twin."""
-        return isinstance(self.outcome(maker), Pending) and maker not in self.graph.below(twin)
+        """Whether a twin has to wait for `maker`: as long as that is still to come, and does not itself come after the twin,
+        be it through other twins that wait. Who waits is remembered, so that no circle of waiting can close."""
+        if not isinstance(self.outcome(maker), Pending) or self._comes_after(twin, maker):
+            return False
+        self._waiting.setdefault(maker, set()).add(twin)
+        return True
+
+    def _comes_after(self, start: Address, goal: Address) -> bool:
+        """Whether `goal` waits for `start`, by the graph's edges and by twins that wait for each other."""
+        seen, frontier = {start}, [start]
+        while frontier:
+            at = frontier.pop()
+            fresh = {*self.graph.downstream(at), *self._waiting.get(at, ())} - seen
+            seen |= fresh
+            frontier.extend(fresh)
+        return goal in seen
+
+    def may_run(self, address: Address) -> bool:
+        """Whether the selection lets the instance be generated."""
+        return self._decider.may_run(address)
 
     def decide(self, address: Address) -> Step:
         return self.decide_all([address])[0]

@@ -17,7 +17,7 @@ from flowrun.plan.flowing import flowing
 from flowrun.plan.model import Cost, Decision, Reason, TakeStep, Why
 from flowrun.plan.reasons import cut, explain
 from flowrun.plan.sources import Sources, Wishes
-from flowrun.store.protocol import Defect, Found, Pick, Result
+from flowrun.store.protocol import Defect, Found, Pick, Result, result_id_of
 
 _NOTHING = Found()
 _NO_FACTS = ActionFacts(ActionKey(""))
@@ -92,6 +92,8 @@ class TakeDecider:
 
     def decide(self, case: Case) -> TakeStep:
         doc, facts = case.doc, case.facts
+        if _is_collected(case) and not self._is_forced(case):
+            return _hit(case)  # collected already; only the settling was missed
         left = [row for row in facts.open_intents if self.sources.gone(row.owner)]
         if facts.open_tasks or len(left) < len(facts.open_intents):
             return self._resume(case)
@@ -123,7 +125,7 @@ class TakeDecider:
         doc, price = case.doc, case.draft.price
         maker = self.promised.get(doc.key, case.address)
         if maker != case.address:
-            return _shared(case, maker)
+            return _shared(case, maker if self.waits(case.address, maker) else None)
         if self.may_run(case.address):
             self.promised[doc.key] = case.address
         cost = Cost(0, 0, 1) if price.high is None or price.low is None else Cost(price.low, price.high)
@@ -182,9 +184,15 @@ class TakeDecider:
         return next((result for result in looked if result is not None), None)
 
 
-def _shared(case: Case, maker: Address) -> TakeStep:
-    """A twin makes it; this one waits for it and pays nothing."""
-    why = Why(Reason.SHARED, detail=f"the same recipe as {maker}")
+def _is_collected(case: Case) -> bool:
+    """Whether an open task's result is here."""
+    made = {result.id for result in case.found.results}
+    return any(result_id_of(task.task) in made for task in case.facts.open_tasks)
+
+
+def _shared(case: Case, maker: Address | None) -> TakeStep:
+    """A twin makes it; this one pays nothing, and waits for it where `maker` is given."""
+    why = Why(Reason.SHARED, detail=f"the same recipe as {maker}" if maker else "the same recipe as another node")
     return TakeStep(case.doc.take, Decision.RUN, case.doc, why, shared_with=maker)
 
 

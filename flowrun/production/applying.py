@@ -3,7 +3,9 @@ record."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,24 +16,26 @@ from flowrun.engine.failure import Verdict
 from flowrun.engine.ports import Ports, Run
 from flowrun.engine.recovery import Recovery
 from flowrun.engine.scheduler import Scheduler
+from flowrun.engine.states import NodeState
 from flowrun.engine.summary import Summary, Trouble
 from flowrun.graph.address import parse
 from flowrun.graph.model import Graph
 from flowrun.ids import RunId
-from flowrun.ledger.protocol import Limits, Origin, Resend
+from flowrun.ledger.protocol import LedgerDamagedError, Limits, Origin, Resend
 from flowrun.media.probe import probe
 from flowrun.plan.model import Decision, Step, TakeStep
 from flowrun.plan.planner import Planner
 from flowrun.plan.whole import Plan
 from flowrun.production.binding import Bound
-from flowrun.production.exits import Exit, first
+from flowrun.production.exits import Exit, FlowrunError, first
 from flowrun.production.exporting import FolderOwnedError, Named, export_all, make_exporter, name_exports
 from flowrun.production.fetching import fetch_input
-from flowrun.production.organization import OrganizationView
+from flowrun.production.organization import OrganizationView, read_organization
 from flowrun.production.owner import is_gone
 from flowrun.secret import MASK, Secret
-from flowrun.store.protocol import RunRow, StepRow
+from flowrun.store.protocol import RunRow, StepRow, StoreDamagedError
 
+READ_AGAIN = 300.0  # seconds between two readings of the organization
 Emit = Callable[[ev.Event], None]
 
 
@@ -50,7 +54,8 @@ class Applied:
 
 @dataclass(slots=True)
 class Apply:
-    """One run of a plan that was agreed to. `cap`: the most estimated credits it may commit."""
+    """One run of a plan that was agreed to. `cap`: the most estimated credits it may commit; `agreed`: somebody said that it
+    may spend, so that a task which is only taken up may be generated anew where it fails."""
 
     bound: Bound
     graph: Graph
@@ -60,6 +65,7 @@ class Apply:
     cap: int | None
     run: RunId
     manifest: str
+    agreed: bool
     listeners: tuple[Emit, ...] = ()
     summary: Summary = field(default_factory=Summary)
     exits: list[Exit] = field(default_factory=list)
@@ -91,6 +97,9 @@ class Apply:
         try:
             await self._drive()
             self._export()
+        except Exception as error:
+            self.exits.append(_exit_of_error(error))
+            raise
         finally:
             bound.ledger.retire(bound.owner)
             self.exits.extend(_exits_of(self.summary, self.driver, self._signal))
@@ -106,13 +115,27 @@ class Apply:
         options = self.bound.options
         scheduler = Scheduler(fail_fast=options.fail_fast, wait_for_quota=options.wait_for_quota)
         deciding = self._deciding()
-        recovery = (
-            Recovery(deciding.ports, deciding.run, str(self.bound.store.root), self.emit) if self._asks() else None
-        )
+        recovery = self._recovery(deciding) if self._asks() else None
         self.driver = Driver(scheduler, deciding, self.emit, is_gone, recovery)
         if self._interrupts:
             self.driver.interrupt(self._interrupts)
-        await self.driver.run(self._expanded())
+        async with asyncio.TaskGroup() as group:
+            reading = group.create_task(self._keep_reading())
+            try:
+                await self.driver.run(self._expanded())
+            finally:
+                reading.cancel()
+
+    async def _keep_reading(self) -> None:
+        """The organization's limits change while a long run goes on: another client's use, a new tier, bought credits."""
+        while self.view is not None:
+            await self.bound.around.clock.sleep(READ_AGAIN)
+            with suppress(FlowrunError):
+                self.view = await read_organization(self.bound, self.view.lowered, self.view.queue_ahead)
+
+    def _recovery(self, deciding: Deciding) -> Recovery:
+        store = self.bound.store
+        return Recovery(deciding.ports, deciding.run, str(store.root), store.picks, self.emit)
 
     def _expanded(self) -> ev.Expanded:
         whole = {edge.source for instance in self.graph for edge in instance.edges if edge.whole}
@@ -132,7 +155,18 @@ class Apply:
 
         takes = [take for step in self.plan.steps.values() for take in step.takes]
         resumed = frozenset(take.doc.key for take in takes if take.doc and take.decision is Decision.RESUME)
-        return Deciding(planner, self._ports(), run, origin_of, self._fetch, bound.inputs.stash, resumed)
+        agreed = {str(at): step.most_submissions for at, step in self.plan.steps.items()}
+        return Deciding(
+            planner,
+            self._ports(),
+            run,
+            origin_of,
+            self._fetch,
+            bound.inputs.stash,
+            agreed,
+            self.agreed or bound.choice.name == "sandbox",
+            resumed,
+        )
 
     def _asks(self) -> bool:
         """Whether this run speaks to the API: it has something to ask, or an earlier run left something there."""
@@ -251,10 +285,18 @@ def _env_value(bound: Bound, name: str) -> Secret:
     return Secret(MASK if bound.choice.name == "sandbox" else bound.around.environ.get(name, ""))
 
 
+def _exit_of_error(error: Exception) -> Exit:
+    if isinstance(error, ExceptionGroup):
+        return _exit_of_error(error.exceptions[0])
+    if isinstance(error, LedgerDamagedError | StoreDamagedError):
+        return Exit.DAMAGED
+    return Exit.SURROUNDINGS if isinstance(error, OSError) else Exit.BUG
+
+
 def _exits_of(summary: Summary, driver: Driver | None, signal: Exit) -> list[Exit]:
     """Every exit code that applies to what happened."""
     stopping = driver.scheduler.stopping if driver else None
-    verdicts = {trouble.verdict for trouble in summary.troubles.values()}
+    verdicts = {trouble.verdict for trouble in summary.troubles.values() if _counts(trouble, summary)}
     found = []
     if summary.interrupted:
         found.append(signal)
@@ -262,8 +304,21 @@ def _exits_of(summary: Summary, driver: Driver | None, signal: Exit) -> list[Exi
         found.append(Exit.UNKNOWN)
     if stopping == "surroundings" or Verdict.STOP.value in verdicts:
         found.append(Exit.SURROUNDINGS)
-    if verdicts & {Verdict.FAIL.value, Verdict.REJECT.value, Verdict.RETRY.value}:
+    if verdicts - {Verdict.DOUBT.value, Verdict.STOP.value}:
         found.append(Exit.FAILED)
     if summary.over or summary.waiting or stopping == "credits":
         found.append(Exit.STOPPED)
+    if not found and NodeState.BLOCKED in summary.states.values():
+        found.append(Exit.STOPPED)  # by the selection: nothing failed, and not all was made
+    if not found and summary.pending:
+        found.append(Exit.BUG)  # nothing stopped them, and yet they were not reached
     return found or [Exit.DONE]
+
+
+def _counts(trouble: Trouble, summary: Summary) -> bool:
+    """Whether a trouble is one in the end. A retry that waits for credits has failed nobody yet, and a pause never does."""
+    if trouble.verdict in (Verdict.PAUSE_MODEL.value, Verdict.PAUSE_RUN.value):
+        return False
+    if trouble.verdict in (Verdict.RETRY.value, Verdict.RESEND.value):
+        return summary.states.get(trouble.address) in (NodeState.FAILED, NodeState.REJECTED)
+    return True

@@ -32,6 +32,7 @@ class Options:
     allow_outside: bool = False
     allow_unknown_price: bool = False
     max_credits: int | None = None
+    yes: bool = False
     fail_fast: bool = False
     wait_for_quota: bool = False
     out: Path | None = None

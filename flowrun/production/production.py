@@ -196,7 +196,8 @@ class Production:
             raise FlowrunError(
                 Exit.STOPPED, "not confirmed: nothing was submitted", "agree, or pass --yes or --max-credits N"
             )
-        run = Apply(at, graph, planner, plan, view, proposal.cap, self._run_id(), self.manifest_name(), (emit,))
+        agreed = self.options.yes or proposal.cap is not None or proposal.spends
+        run = Apply(at, graph, planner, plan, view, proposal.cap, self._run_id(), self.manifest_name(), agreed, (emit,))
         interruptible(run.interrupt)
         return await run.carry_out()
 

@@ -6,6 +6,7 @@ Owns artifacts and their provenance: blobs (bytes by digest), results (what a ta
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -63,6 +64,11 @@ class Result:
     ended_at: float | None = None
     committed_at: float = 0.0
     forced: bool = False
+
+
+def result_id_of(task: str) -> ResultId:
+    """One task is one result, whoever collects it."""
+    return ResultId(hashlib.sha256(f"result of {task}".encode()).hexdigest()[:20])
 
 
 class Defect(StrEnum):

@@ -50,7 +50,9 @@ class ClaimKit:
 
     def test_a_joiner_is_told_the_tasks_to_follow(self, bench):
         task = bench.submitted()
-        assert bench.other.claim(a_doc(), ORIGIN, OTHER_RUN, BOB) == Join(ANNE, (OpenTask(task, a_doc().key, START),))
+        assert bench.other.claim(a_doc(), ORIGIN, OTHER_RUN, BOB) == Join(
+            ANNE, (OpenTask(task, a_doc().key, START, store=ORIGIN.store),)
+        )
 
     def test_claiming_again_gives_the_same_claim_that_is_not_fresh(self, bench):
         first = bench.ledger.claim(a_doc(), ORIGIN, RUN, ANNE)
@@ -82,7 +84,7 @@ class ClaimKit:
         bench.ledger.ended(task, "SUCCEEDED")
         bench.reap_all()
         answer = bench.other.claim(a_doc(), ORIGIN, RUN, BOB)
-        assert answer.open_tasks == (OpenTask(task, a_doc().key, START, "SUCCEEDED"),)
+        assert answer.open_tasks == (OpenTask(task, a_doc().key, START, "SUCCEEDED", ORIGIN.store),)
         assert answer.fresh
 
     def test_a_claim_shows_what_is_uncertain(self, bench):

@@ -379,11 +379,11 @@ def test_a_bad_download_is_tried_again_and_never_kept(bad):
     ],
     ids=["html", "truncated", "reset", "refused", "expired", "wrong kind"],
 )
-def test_what_cannot_be_had_stops_the_run_and_stays_collectable(bad, doc):
+def test_what_cannot_be_had_fails_its_node_alone_and_stays_collectable(bad, doc):
     async def story(world: World) -> None:
         world.api.files["https://out.example/1"] = deque([bad])
         failure = await failing(execute(world.process().attempt(doc)))
-        assert (failure.verdict, failure.code, failure.task) == (Verdict.STOP, "not-collected", "task-1")
+        assert (failure.verdict, failure.code, failure.task) == (Verdict.FAIL, "not-collected", "task-1")
         assert world.blobs.content == {}
         assert world.stored(doc) == []
         assert [row.status for row, _ in world.ledger.open()] == ["SUCCEEDED"]

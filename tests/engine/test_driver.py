@@ -35,6 +35,7 @@ class Decisions:
     units: dict[str, Any] = field(default_factory=dict)
     made: dict[str, Any] = field(default_factory=dict)
     settled: list[Settle] = field(default_factory=list)
+    anew: dict[str, bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.ports = self.process.ports()
