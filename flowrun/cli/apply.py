@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import sys
 import time
@@ -59,7 +60,7 @@ def apply(file: Path, yes: bool, on_quota: str | None, events: str | None, **fla
         def emit(event: Event) -> None:
             lines.take_in(event)
             if sink is not None:
-                _write_event(sink, event)
+                sink.write(event)
 
         applied = production.apply(confirm=asker.confirm, emit=emit, interruptible=_signals)
     _tell(file, applied, asker.agreed, options, time.monotonic() - started, output)
@@ -100,21 +101,33 @@ def _signals(interrupt: Callable[[int], None]) -> None:
 
 
 @contextlib.contextmanager
-def _event_sink(where: str | None) -> Iterator[TextIO | None]:
+def _event_sink(where: str | None) -> Iterator[_Sink | None]:
     if where is None:
         yield None
     elif where == "-":
-        yield sys.stdout
+        yield _Sink(sys.stdout)
     else:
-        with Path(where).open("w", encoding="utf-8") as sink:
-            yield sink
+        with Path(where).open("w", encoding="utf-8") as stream:
+            yield _Sink(stream)
 
 
-def _write_event(sink: TextIO, event: Event) -> None:
-    from flowrun.engine.events import to_json
+class _Sink:
+    """Where events go as NDJSON. A reader that goes away ends the stream, not the run."""
 
-    sink.write(json.dumps(to_json(event), ensure_ascii=False) + "\n")
-    sink.flush()
+    def __init__(self, stream: TextIO) -> None:
+        self._stream: TextIO | None = stream
+
+    def write(self, event: Event) -> None:
+        from flowrun.engine.events import to_json
+
+        if self._stream is None:
+            return
+        try:
+            self._stream.write(json.dumps(to_json(event), ensure_ascii=False) + "\n")
+            self._stream.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())  # so that the exit's flush has a place
+            self._stream = None
 
 
 def _tell(

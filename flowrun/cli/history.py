@@ -19,16 +19,22 @@ from flowrun.cli.flags import FILE, options_of, output_of, provided, shown, valu
 def outputs(file: Path, **flags: Any) -> None:
     """Print the exported files of a manifest as paths."""
     output = output_of(flags)
+    from dataclasses import asdict
+
     from flowrun.production.options import Surroundings
     from flowrun.production.production import Production
     from flowrun.production.queries import exported
 
     rows = exported(Production(file, options_of(flags), Surroundings(), demand=False))
     if output.json:
-        output.document([{"output": row.output, "address": row.address, "path": str(row.path)} for row in rows])
+        output.document([{**asdict(row), "path": str(row.path)} for row in rows])
         return
     for row in rows:
-        output.data(str(row.path))
+        if row.exists and row.current:
+            output.data(str(row.path))
+        else:
+            why = "is gone" if row.current else "is not exported any more (apply --prune removes it)"
+            output.talk(f"{row.path} {why}")
     if not rows:
         output.chat(f"{file} has exported nothing yet; flowrun apply {file} does")
 

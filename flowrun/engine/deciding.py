@@ -28,7 +28,7 @@ _WORDS = {
     NodeState.FAILED: "failed",
     NodeState.REJECTED: "was rejected",
     NodeState.UNCERTAIN: "is uncertain",
-    NodeState.EXCLUDED: "is not selected and was never made",
+    NodeState.EXCLUDED: "is not selected and was not made with these inputs",
 }
 
 

@@ -14,7 +14,7 @@ from flowrun.store.protocol import Found, Pick, Result, StoredFile
 
 _BARRED = {
     Decision.BLOCKED: "is blocked",
-    Decision.EXCLUDED: "is not selected and was never made",
+    Decision.EXCLUDED: "is not selected and was not made with these inputs",
     Decision.UNCERTAIN: "is uncertain",
     Decision.REJECTED: "was rejected",
 }

@@ -79,8 +79,9 @@ class Planner:
 
     def _draft(self, address: Address) -> Draft:
         draft = self._drafter.draft(self.graph.instances[address], self)
-        if draft.step.decision is Decision.UNDECIDED and draft.is_final and not self._decider.may_run(address):
-            return replace(draft, step=_not_selected(draft.step))
+        open_ends = (Decision.UNDECIDED, Decision.BLOCKED)
+        if draft.is_final and draft.step.decision in open_ends and not self._decider.may_run(address):
+            return draft if draft.step.problems else replace(draft, step=_not_selected(draft.step))
         return draft
 
     def _look_up(self, drafts: Iterable[Draft]) -> Known:

@@ -111,7 +111,7 @@ def _blocked_by_selection(step: Step, steps: Mapping[Address, Step]) -> Step:
     excluded = [up for up in step.upstream if steps[up].decision is Decision.EXCLUDED]
     if not excluded:
         return step
-    detail = f"{excluded[0]} is not selected and was never made; select +{step.address} to make it too"
+    detail = f"{excluded[0]} is not selected and was not made with these inputs; select +{step.address} to make it too"
     return replace(step, why=replace(why, detail=cut(detail)))
 
 

@@ -73,6 +73,9 @@ class Bound:
 @contextmanager
 def bound(project: Path, options: Options, around: Surroundings) -> Iterator[Bound]:
     """Everything open for one command; closed after it. Raises FlowrunError for what cannot be opened."""
+    if options.scenario is not None and not around.named(options.scenario).is_file():
+        message = f"--scenario: there is no file {options.scenario}; nothing was submitted"
+        raise FlowrunError(Exit.WRONG, message, "check the path")
     base = store_root(project, around.environ.get("FLOWRUN_CACHE_DIR"))
     _refuse_network(base)
     choice = choose(options, around, lambda: _holds_runway(base, around))
@@ -119,7 +122,7 @@ def _open_store(root: Path, choice: Choice, around: Surroundings) -> DiskStore:
         raise FlowrunError(Exit.DAMAGED, str(error), "move it aside and apply again") from error
     except OSError as error:
         hint = "mend its permissions, or set FLOWRUN_CACHE_DIR to a folder that can be written"
-        raise FlowrunError(Exit.SURROUNDINGS, f"the store cannot be opened: {error}", hint) from error
+        raise FlowrunError(Exit.SURROUNDINGS, str(error), hint) from error
 
 
 def _ignore(folder: Path) -> None:

@@ -17,10 +17,12 @@ from flowrun.graph.scope import ScopeSource
 from flowrun.media.facts import MediaKind
 from flowrun.media.types import extension
 from flowrun.production.binding import Bound
+from flowrun.production.exits import Exit, FlowrunError
 from flowrun.store.export_paths import WrongKindError, check_path, collisions, default_path, with_extension
 from flowrun.store.exporter import Export as Placing
 from flowrun.store.exporter import Exporter, FolderOwnedError
 
+LONGEST_NAME = 255  # bytes of one name, on every file system in use
 _EXPECTED = {MediaKind.IMAGE: "image/png", MediaKind.VIDEO: "video/mp4", MediaKind.AUDIO: "audio/mpeg"}
 
 
@@ -70,6 +72,10 @@ def _name(export: Export, named: Named) -> None:
     if path.corrected and export.file is not None:
         message = f"'{export.path}' is {media_type}: exported as '{path.path}'"
         named.problems.append(Diagnostic("corrected-extension", message, export.span, severity=Severity.WARNING))
+    if any(len(part.encode()) > LONGEST_NAME for part in path.path.split("/")):
+        message = f"'{path.path[:40]}...' has a part longer than {LONGEST_NAME} bytes, which no disk takes"
+        named.problems.append(Diagnostic("unsafe-path", message, export.span, "shorten it"))
+        return
     named.placings.append((path.path, export))
 
 
@@ -84,7 +90,26 @@ def make_exporter(bound: Bound, manifest: Path, flow: str, profile: str) -> Expo
     """The export folder of one flow and profile."""
     folder = bound.export_root(manifest) / (f"{flow}.{profile}" if profile else flow)
     name = _below(folder, bound.project)
-    return Exporter(folder, name, _below(manifest.absolute(), bound.project), bound.store.blobs, bound.store.exports)
+    own, store = _below(manifest.absolute(), bound.project), bound.store
+    return Exporter(folder, name, own, store.blobs, store.exports, lambda other: (bound.project / other).is_file())
+
+
+def check_folder(exporter: Exporter) -> None:
+    """Before anything is spent: the exports must have somewhere to go. Raises FlowrunError."""
+    folder = exporter.folder
+    blocking = next((each for each in (folder, *folder.parents) if each.exists() and not each.is_dir()), None)
+    if blocking is not None:
+        message = f"exports cannot go to {folder}: {blocking} is a file, not a folder; nothing was submitted"
+        raise FlowrunError(Exit.WRONG, message, "name another folder with --out, or move the file away")
+    if any(len(part.encode()) > LONGEST_NAME for part in folder.parts):
+        message = f"exports cannot go to {folder}: a folder's name is longer than {LONGEST_NAME} bytes"
+        raise FlowrunError(Exit.WRONG, message, "give the manifest a shorter 'name'")
+    try:
+        exporter.check_owner()
+    except FolderOwnedError as error:
+        raise FlowrunError(
+            Exit.WRONG, str(error), "give this manifest another 'name', or export with --out DIR"
+        ) from None
 
 
 def _below(path: Path, project: Path) -> str:
@@ -107,4 +132,4 @@ def export_all(named: Named, exporter: Exporter, bound: Bound, emit: Callable[[e
         emit(ev.Exported(now, each.output, "", each.why))
 
 
-__all__ = ["FolderOwnedError", "Named", "export_all", "make_exporter", "name_exports"]
+__all__ = ["FolderOwnedError", "Named", "check_folder", "export_all", "make_exporter", "name_exports"]

@@ -47,6 +47,8 @@ class DiskInputs:
         return found
 
     def _look(self, path: Path) -> KnownMedia:
+        if path.is_dir():
+            raise InputError("missing-file", f"'{path.name}' is a folder, not a file", "name a file in it")
         if not path.is_file():
             hint = "paths count from the file they are written in"
             raise InputError("missing-file", f"there is no file '{path.name}' in {path.parent}", hint)

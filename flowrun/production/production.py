@@ -23,6 +23,8 @@ from flowrun.engine.estimate import expected_seconds
 from flowrun.graph.address import Address
 from flowrun.graph.build import build
 from flowrun.graph.model import Graph
+from flowrun.graph.outcomes import Outcomes
+from flowrun.graph.scope import ScopeSource
 from flowrun.graph.select import SelectionError, select
 from flowrun.ids import RunId
 from flowrun.manifest import Flow, read, resolve
@@ -33,12 +35,16 @@ from flowrun.plan.whole import Plan, make_plan
 from flowrun.production.applying import Applied, Apply
 from flowrun.production.binding import Bound, bound
 from flowrun.production.exits import Exit, FlowrunError
+from flowrun.production.exporting import check_folder, make_exporter, name_exports
+from flowrun.production.inputs import DiskInputs
 from flowrun.production.options import Options, Surroundings
 from flowrun.production.organization import OrganizationView, read_organization
 from flowrun.production.owner import is_gone
 from flowrun.production.provider import no_key
 from flowrun.store.location import find_project
+from flowrun.store.memory import MemoryBlobs, MemoryUrls
 
+SANDBOX_SECONDS = 2.0  # of a task in the sandbox of this process, before anything was learned
 Confirm = Callable[["Proposal"], bool]
 Interruptible = Callable[[Callable[[int], None]], None]  # is given the run's interrupt(exit code)
 
@@ -105,9 +111,12 @@ class Production:
             self._data[path] = path.read_bytes()
         return self._data[path]
 
-    def build(self, at: Bound) -> tuple[Graph, Any]:
+    def build(self, at: Bound) -> tuple[Graph, ScopeSource]:
         """The graph, checked. Raises DiagnosticError."""
-        graph, source = build(self.flow, catalogue(), at.inputs, self.read_data)
+        return self._build(at.inputs)
+
+    def _build(self, inputs: DiskInputs) -> tuple[Graph, ScopeSource]:
+        graph, source = build(self.flow, catalogue(), inputs, self.read_data)
         return replace(graph, warnings=in_order([*self.flow.warnings, *graph.warnings])), source
 
     @contextmanager
@@ -116,19 +125,21 @@ class Production:
             yield at
 
     def validate(self) -> tuple[Diagnostic, ...]:
-        """Every diagnostic that needs no network; warnings alone where there is no error."""
-        with self.open() as at:
-            try:
-                graph, source = self.build(at)
-                planner = self._planner(graph, source, at)
-                return in_order([*graph.warnings, *self._export_problems(planner)])
-            except DiagnosticError as error:
-                return in_order([*self.flow.warnings, *error.diagnostics])
+        """Every diagnostic that needs no network, no store and no key; warnings alone where there is no error."""
+        try:
+            graph, source = self._build_alone()
+        except DiagnosticError as error:
+            return in_order([*self.flow.warnings, *error.diagnostics])
+        return in_order([*graph.warnings, *name_exports(graph, source, Outcomes({})).problems])
 
     def graph(self) -> Graph:
         """Raises DiagnosticError."""
-        with self.open() as at:
-            return self.build(at)[0]
+        return self._build_alone()[0]
+
+    def _build_alone(self) -> tuple[Graph, ScopeSource]:
+        """The graph without a store: nothing is opened or written, so this works on any checkout."""
+        outside = self.options.allow_outside
+        return self._build(DiskInputs(self.project, MemoryUrls(), MemoryBlobs(), allow_outside=outside))
 
     def plan(self) -> Plan:
         """What an apply would do, and why. Spends nothing, asks nobody. Raises DiagnosticError, FlowrunError."""
@@ -144,7 +155,10 @@ class Production:
         with self.open() as at:
             try:
                 graph, source = self.build(at)
-                plan = self._make_plan(self._planner(graph, source, at), graph)
+                planner = self._planner(graph, source, at)
+                plan = self._make_plan(planner, graph)
+                _stop_on_problems(self._export_problems(planner))
+                check_folder(make_exporter(at, self.flow.manifest.path, self.flow.name, self.flow.profile))
                 return self._proposal(plan, await self._view_if_had(plan, at), at)
             finally:
                 await at.close_client()
@@ -190,6 +204,7 @@ class Production:
         planner = self._planner(graph, source, at)
         plan = self._make_plan(planner, graph)
         _stop_on_problems([*plan.problems, *self._export_problems(planner)])
+        check_folder(make_exporter(at, self.flow.manifest.path, self.flow.name, self.flow.profile))
         view = await self._view_needed(plan, at)
         proposal = self._proposal(plan, view, at)
         if not confirm(proposal):
@@ -203,7 +218,7 @@ class Production:
 
     # -- parts
 
-    def _planner(self, graph: Graph, source: Any, at: Bound) -> Planner:
+    def _planner(self, graph: Graph, source: ScopeSource, at: Bound) -> Planner:
         store = at.store
         sources = Sources(catalogue(), store.results, at.ledger, store.picks, at.inputs, is_gone)
         return Planner(graph, source, sources, self._wishes(graph, at))
@@ -215,18 +230,19 @@ class Production:
         options = self.options
         chosen = bool(options.select or options.exclude)
         learned = at.store.results.durations(at.choice.name)
+        quick = (
+            {(each.node.operation.name, each.model): SANDBOX_SECONDS for each in graph} if at.choice.is_local else {}
+        )
         return Wishes(
             provider=at.choice.name,
             selected=_selected(graph, options.select, options.exclude, "--select") if chosen else None,
             forced=_named(graph, options.force, "--force"),
             resend=_named(graph, options.resend, "--resend"),
             retry_rejected=options.retry_rejected,
-            seconds={kind: sorted(times)[len(times) // 2] for kind, times in learned.items() if times},
+            seconds=quick | {kind: sorted(times)[len(times) // 2] for kind, times in learned.items() if times},
         )
 
     def _export_problems(self, planner: Planner) -> list[Diagnostic]:
-        from flowrun.production.exporting import name_exports
-
         return name_exports(planner.graph, planner.source, planner).problems
 
     def _check_environment(self) -> None:
@@ -239,7 +255,9 @@ class Production:
         """For a plan: the API's word where it can be had, for it decides nothing."""
         try:
             return await self._view_needed(plan, at)
-        except FlowrunError:
+        except FlowrunError as error:
+            if error.exit is not Exit.SURROUNDINGS:
+                raise
             return None
 
     async def _view_needed(self, plan: Plan, at: Bound) -> OrganizationView | None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from flowrun import digest
 from flowrun.graph.address import Address, parse
-from flowrun.ids import TaskId
+from flowrun.ids import RunId, TaskId
 from flowrun.ledger.protocol import Adopted, Forgotten, IntentRow, TaskRow
 from flowrun.production.binding import Bound, bound
 from flowrun.production.exits import Exit, FlowrunError
@@ -24,9 +24,13 @@ from flowrun.store.protocol import AmbiguousRunError, Result, RunRow, StepRow
 
 @dataclass(frozen=True, slots=True)
 class ExportedRow:
+    """`exists`: whether the file is still there; `current`: whether the manifest still exports it."""
+
     output: str
     address: str
     path: Path
+    exists: bool
+    current: bool
 
 
 def exported(production: Production) -> list[ExportedRow]:
@@ -34,7 +38,17 @@ def exported(production: Production) -> list[ExportedRow]:
     flow = production.flow
     with production.open() as at:
         exporter = make_exporter(at, flow.manifest.path, flow.name, flow.profile)
-        return [ExportedRow(each.output, each.address, exporter.folder / each.path) for each in exporter.recorded()]
+        known = {str(each) for each in production.build(at)[0].instances}
+        return [
+            ExportedRow(
+                each.output,
+                each.address,
+                exporter.folder / each.path,
+                (exporter.folder / each.path).is_file(),
+                each.output in flow.outputs and each.address.partition("#")[0] in known,
+            )
+            for each in exporter.recorded()
+        ]
 
 
 def past_runs(file: Path | None, limit: int, options: Options, around: Surroundings) -> tuple[RunRow, ...]:
@@ -44,8 +58,18 @@ def past_runs(file: Path | None, limit: int, options: Options, around: Surroundi
     if file is not None:
         path = (around.cwd / file).absolute()
         manifest = path.relative_to(project).as_posix() if path.is_relative_to(project) else str(path)
+    if file is not None and not (around.cwd / file).is_file():
+        raise FlowrunError(Exit.WRONG, f"there is no file {file}", "name a manifest, or leave it away for all runs")
     with bound(project, options, around) as at:
-        return at.store.runs.list(manifest, limit)
+        return tuple(_as_paid(row, at) for row in at.store.runs.list(manifest, limit))
+
+
+def _as_paid(row: RunRow, at: Bound) -> RunRow:
+    """A run that did not come to its end wrote no sums; the ledger knows them."""
+    if row.exit is not None:
+        return row
+    run = RunId(row.id)
+    return replace(row, submitted=len(at.ledger.tasks(run)), credits=at.ledger.committed(run))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +100,26 @@ def show_anything(what: Path, node: str | None, options: Options, around: Surrou
 
 
 def _show_node(production: Production, node: str) -> ShownResult:
+    """The result that flows at an instance, or that of one take; without a current one, the last that was there."""
+    name, mark, _ = node.partition("#")
     flow = production.flow
-    with production.open() as at:
-        result = at.store.results.last_at(at.choice.name, flow.name, flow.profile, node.partition("#")[0])
+    steps = {str(at): step for at, step in production.plan().steps.items()}
+    members = [at for at in steps if at.partition("[")[0] == name]
+    if name not in steps and members:
+        raise FlowrunError(Exit.WRONG, f"'{name}' is a fan-out", f"show one of {', '.join(members[:8])}")
+    step = steps.get(name)
+    takes = {f"{name}#{take.take}": take for take in step.takes} if step else {}
+    if mark and node not in takes:
+        raise FlowrunError(Exit.WRONG, f"there is no take '{node}'", f"there are {', '.join(takes) or 'none yet'}")
+    wanted = takes.get(node if mark else f"{name}#{step.pick if step and step.pick else 1}")
+    result = wanted.result if wanted else None
+    if result is None and not mark:
+        with production.open() as at:
+            result = at.store.results.last_at(at.choice.name, flow.name, flow.profile, name)
     if result is None:
-        hint = f"flowrun plan {production.path} says what would make one"
-        raise FlowrunError(Exit.WRONG, f"'{node}' has no result yet", hint)
+        raise FlowrunError(
+            Exit.WRONG, f"'{node}' has no result yet", f"flowrun plan {production.path} says what would make one"
+        )
     return ShownResult(f"{node}: result {result.id}", result)
 
 
@@ -99,11 +137,13 @@ def _show_run(run: str, options: Options, around: Surroundings) -> ShownRun:
     with bound(find_project(around.cwd / "manifest"), options, around) as at:
         try:
             found = at.store.runs.get(run)
+            found = (_as_paid(found[0], at), found[1]) if found else None
         except AmbiguousRunError as error:
             raise FlowrunError(Exit.WRONG, f"several runs begin with '{run}'", ", ".join(error.candidates)) from None
     if found is None:
         raise FlowrunError(Exit.WRONG, f"there is no run '{run}'", "flowrun runs lists them")
-    return ShownRun(*found)
+    row, steps = found
+    return ShownRun(row, steps)
 
 
 def _result_json(result: Result) -> dict[str, Any]:

@@ -8,7 +8,7 @@ crash anywhere between, each file is one we recognise, the old or the new.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -97,9 +97,18 @@ class ExportReport:
 class Exporter:
     """Places one manifest's exports in one folder. `name`: the folder's name on record (below the project, else absolute)."""
 
-    def __init__(self, folder: Path, name: str, manifest: str, blobs: Blobs, exports: Exports) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        manifest: str,
+        blobs: Blobs,
+        exports: Exports,
+        is_there: Callable[[str], bool] = lambda manifest: True,
+    ) -> None:
+        """`is_there`: whether a manifest on record still exists; the folder of one that was renamed can be taken over."""
         self._folder, self._name, self._manifest = folder, name, manifest
-        self._blobs, self._exports = blobs, exports
+        self._blobs, self._exports, self._manifest_is_there = blobs, exports, is_there
 
     @property
     def folder(self) -> Path:
@@ -112,7 +121,7 @@ class Exporter:
     def check_owner(self) -> None:
         """Raises FolderOwnedError. A folder of which no recorded file is left belongs to nobody."""
         record = self._exports.get(self._name)
-        if record and record.manifest != self._manifest and any(map(self._is_there, record.files)):
+        if record and not self._is_ours(record) and any(map(self._is_there, record.files)):
             raise FolderOwnedError(self._name, record.manifest)
 
     def check_paths(self, paths: Iterable[str]) -> None:
@@ -165,7 +174,10 @@ class Exporter:
 
     def _recorded(self) -> tuple[ExportedFile, ...]:
         record = self._exports.get(self._name)
-        return record.files if record and record.manifest == self._manifest else ()
+        return record.files if record and self._is_ours(record) else ()
+
+    def _is_ours(self, record: ExportRecord) -> bool:
+        return record.manifest == self._manifest or not self._manifest_is_there(record.manifest)
 
     def _record(self, files: Iterable[ExportedFile]) -> None:
         record = ExportRecord(self._name, self._manifest, tuple(dict.fromkeys(files)))

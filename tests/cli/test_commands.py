@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -291,3 +292,99 @@ def test_adopt_takes_the_lost_answer_up(project: Console) -> None:
     assert project("adopt", "flow.yaml", "hero", "--task", submission["id"]).code == 2
     done = project("apply", "flow.yaml", "--scenario", "scenario.yaml", "--json")
     assert (done.code, done.document["submitted"]) == (0, 1)
+
+
+def test_export_folder_of_another_manifest_is_refused_before_anything_is_spent(project: Console) -> None:
+    _apply(project)
+    project.file("copy.yaml", FLOW.replace("animal: fox", "animal: wolf"))
+    for command in (["plan"], ["apply"]):
+        said = project(*command, "copy.yaml", "--sandbox")
+        assert said.code == 2, said.err
+        assert "flow.yaml" in said.err
+    assert project("runs", "--json").document[0]["submitted"] == 2
+    (project.root / "flow.yaml").rename(project.root / "renamed.yaml")
+    said = project("apply", "renamed.yaml", "--sandbox", "--json")
+    assert (said.code, said.document["submitted"]) == (0, 0)
+
+
+def test_exports_must_have_somewhere_to_go(project: Console) -> None:
+    project.file("rows.csv", "a\n")
+    said = project("apply", "flow.yaml", "--scenario", "scenario.yaml", "--out", "rows.csv")
+    assert said.code == 2
+    assert "is a file" in said.err
+    project.file("long.yaml", FLOW.replace("name: small", f"name: {'x' * 300}"))
+    assert project("apply", "long.yaml", "--scenario", "scenario.yaml").code == 2
+    assert not (project.root / ".flowrun/sandbox/api/state.sqlite").exists()
+
+
+def test_show_a_take(project: Console) -> None:
+    project.file("flow.yaml", FLOW.replace("tags: [stills]", "tags: [stills]\n    takes: 2"))
+    _apply(project)
+    one, two = (project("show", "flow.yaml", f"hero#{take}", "--json").document for take in (1, 2))
+    assert (one["take"], two["take"]) == (1, 2)
+    said = project("show", "flow.yaml", "hero#9")
+    assert said.code == 2
+    assert "hero#1" in said.err
+
+
+def test_validate_and_graph_write_nothing(project: Console) -> None:
+    assert project("validate", "flow.yaml").code == 0
+    assert project("graph", "flow.yaml").code == 0
+    assert not (project.root / ".flowrun").exists()
+
+
+def test_scenario_that_is_not_there(project: Console) -> None:
+    for command in ("plan", "apply"):
+        said = project(command, "flow.yaml", "--scenario", "nothing.yaml")
+        assert said.code == 2
+        assert "nothing.yaml" in said.err
+
+
+def test_json_of_a_wrong_flag(project: Console) -> None:
+    said = project("plan", "--json", "--frce", "flow.yaml")
+    assert (said.code, said.document["exit"]) == (2, 2)
+    assert project("runs", "nothing.yaml").code == 2
+
+
+def test_outputs_that_are_gone_or_not_exported_any_more(project: Console) -> None:
+    _apply(project)
+    film = project.root / "out/sandbox/small/film.mp4"
+    project.file("flow.yaml", FLOW.replace("{film:", "{cut:"))
+    _apply(project)
+    said = project("outputs", "flow.yaml")
+    assert [Path(line).name for line in said.out.splitlines()] == ["cut.mp4"]
+    assert "film.mp4 is not exported any more" in said.err
+    film.unlink()
+    (film.parent / "cut.mp4").unlink()
+    said = project("outputs", "flow.yaml")
+    assert said.out == ""
+    assert "is gone" in said.err
+
+
+def test_selection_that_makes_nothing_is_no_success(project: Console) -> None:
+    said = project("apply", "flow.yaml", "--scenario", "scenario.yaml", "--select", "shot")
+    assert said.code == 3
+
+
+def test_a_reader_of_events_that_goes_away_ends_no_run(project: Console) -> None:
+    line = [
+        sys.executable,
+        "-m",
+        "flowrun",
+        "apply",
+        "flow.yaml",
+        "--scenario",
+        "scenario.yaml",
+        "--events",
+        "-",
+        "--quiet",
+    ]
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("RUNWAYML", "FLOWRUN"))}
+    process = subprocess.Popen(line, cwd=project.root, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(timeout=60) == 0
+    assert process.stderr is not None
+    process.stderr.close()
+    assert (project.root / "out/sandbox/small/film.mp4").is_file()

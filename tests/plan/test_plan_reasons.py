@@ -258,7 +258,7 @@ def test_not_selected_and_upstream_blocked(desk):
     assert (step.decision, step.why.reason) == (Decision.EXCLUDED, Reason.NOT_SELECTED)
     step = desk.step(HERO + SHOT, "shot", selected=["shot"])
     assert (step.decision, step.why.reason) == (Decision.BLOCKED, Reason.UPSTREAM_BLOCKED)
-    assert step.why.detail == "hero is not selected and was never made; select +shot to make it too"
+    assert step.why.detail == "hero is not selected and was not made with these inputs; select +shot to make it too"
 
 
 def test_lock_differs_when_the_picked_result_is_not_to_be_had(desk):

@@ -279,7 +279,7 @@ def test_what_is_not_selected_and_not_in_the_store_is_excluded_and_blocks(desk):
     below = SHOT + SHOT.replace("shot:", "cut:").replace("nodes.hero.output }}", "nodes.hero.output }}").replace(
         "promptImage:", "promptText: on, promptImage:"
     )
-    assert desk.decisions(HERO + below, selected=["shot"]) == {"hero": "excluded", "shot": "blocked", "cut": "blocked"}
+    assert desk.decisions(HERO + below, selected=["shot"]) == {"hero": "excluded", "shot": "blocked", "cut": "excluded"}
     plan = desk.plan(HERO + SHOT, selected=["shot"])
     assert not plan.needs_provider
     assert plan.cost == Cost()

@@ -11,6 +11,7 @@ from flowrun.engine import events as ev
 from flowrun.engine.states import NodeState
 from flowrun.ledger.transactions import FactLedger
 from flowrun.production.exits import Exit
+from flowrun.production.options import Surroundings
 from flowrun.store.records import DiskPicks
 from tests.production.test_main_path import CHAIN
 from tests.support.stage import Stage
@@ -228,3 +229,14 @@ def test_a_retry_that_no_credits_are_left_for_has_failed_nobody(tmp_path: Path) 
     done = stage.apply(max_credits=10)
     assert done.exit is Exit.STOPPED
     assert done.exits == (Exit.STOPPED,)
+
+
+def test_a_run_that_was_cut_short_tells_what_it_paid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from flowrun.production.queries import past_runs
+    from flowrun.store.runs import DiskRuns
+
+    stage = Stage(tmp_path, TWO)
+    monkeypatch.setattr(DiskRuns, "end", lambda *args: None)
+    stage.apply()
+    [row] = past_runs(None, 5, stage.options(), Surroundings(environ={}, cwd=tmp_path))
+    assert (row.exit, row.submitted, row.credits) == (None, 2, 10)
