@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from flowrun.diagnostics.model import Diagnostic
+from flowrun.diagnostics.span import Span
 from flowrun.graph.check import hand_written
 from flowrun.graph.defaults import check_early
 from flowrun.graph.inputs import InputError, InputFacts, KnownMedia, UploadedMedia, has_scheme, look_written
 from flowrun.graph.outcomes import AssetMedia
+from flowrun.graph.places import referred
 from flowrun.graph.request import WrittenMedia, evaluate, evaluation_problem
 from flowrun.graph.scope import ScopeSource
 from flowrun.graph.values import Expression, Literal, SourcedText, Value, compile_value, sourced
@@ -27,7 +29,7 @@ def find_assets(flow: Flow, inputs: InputFacts, problems: list[Diagnostic]) -> d
         text = _place(decl, flow, scope, problems)
         if text is not None:
             found[name] = AssetMedia(name, str(text), text.base, decl.sha256, decl.path_or_url.span, _Looker(inputs))
-            problems.extend(_unusable(found[name], decl, inputs))
+            problems.extend(_unusable(found[name], decl, text.span, inputs))
     return found
 
 
@@ -61,7 +63,8 @@ def _evaluated(value: Value, scope: Mapping[str, object], problems: list[Diagnos
     return "" if found is None else found
 
 
-def _unusable(asset: AssetMedia, decl: AssetDecl, inputs: InputFacts) -> Iterator[Diagnostic]:
+def _unusable(asset: AssetMedia, decl: AssetDecl, own: Span | None, inputs: InputFacts) -> Iterator[Diagnostic]:
+    """`own`: where the text itself stands, such as the default of a variable."""
     if decl.is_url and not has_scheme(asset.written):
         message = f"'{asset.written}' is no address"
         yield Diagnostic("bad-media-url", message, asset.span, "write path: for a file, or begin with https://")
@@ -69,7 +72,9 @@ def _unusable(asset: AssetMedia, decl: AssetDecl, inputs: InputFacts) -> Iterato
     try:
         seen = look_written(WrittenMedia(asset.written, asset.base, asset.pin, asset.name), inputs)
     except InputError as error:
-        yield Diagnostic(error.code, error.message, asset.span, error.hint)
+        apart = own is not None and own != asset.span
+        span, notes = (own, (referred(asset.span),)) if apart else (asset.span, ())
+        yield Diagnostic(error.code, error.message, span, error.hint, notes)
     else:
         if isinstance(seen, UploadedMedia):
             yield hand_written(asset.span)

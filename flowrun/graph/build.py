@@ -15,6 +15,7 @@ from flowrun.graph.cycles import cycles, links_of, node_order
 from flowrun.graph.defaults import compile_defaults
 from flowrun.graph.expand import expand
 from flowrun.graph.inputs import InputFacts
+from flowrun.graph.limits import check_limits
 from flowrun.graph.model import Edge, Graph, Instance
 from flowrun.graph.outcomes import Artifact, AssetMedia, Skipped
 from flowrun.graph.outputs import check_outputs
@@ -55,6 +56,7 @@ def _compiled(
 ) -> Work:
     nodes = compile_nodes(flow, catalogue, problems)
     defaults = compile_defaults(flow, catalogue, problems)
+    problems.extend(check_limits(flow, catalogue))
     source = ScopeSource(flow, find_assets(flow, inputs, problems), nodes)
     return Work(flow, catalogue, nodes, source, read_data, defaults, problems=problems)
 

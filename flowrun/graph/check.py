@@ -13,8 +13,8 @@ from flowrun.diagnostics.span import Span
 from flowrun.graph.inputs import InputError, InputFacts, KnownMedia, PendingMedia, Seen, UploadedMedia, look
 from flowrun.graph.model import Instance
 from flowrun.graph.outcomes import Artifact
-from flowrun.graph.places import applies
-from flowrun.graph.request import Request, Source, WrittenMedia
+from flowrun.graph.places import applies, referred
+from flowrun.graph.request import MediaAt, Request, Source, WrittenMedia
 from flowrun.media.facts import MediaFacts
 from flowrun.operations.model import UNKNOWN, MediaLeaf, Path, Problem
 from flowrun.template import EnvValue, SecretText
@@ -30,12 +30,27 @@ def look_at_media(request: Request, inputs: InputFacts) -> tuple[dict[Path, Seen
         try:
             seen[each.path] = look(each.source, inputs)
         except InputError as error:
-            span, notes = request.place_at(each.path)
+            span, notes = _media_place(each, request)
             problems.append(Diagnostic(error.code, error.message, span, error.hint, notes))
         else:
             if isinstance(seen[each.path], UploadedMedia) and not _is_asset(each.source):
-                problems.append(hand_written(request.place_at(each.path)[0]))
+                problems.append(hand_written(_media_place(each, request)[0]))
     return seen, problems
+
+
+def _media_place(media: MediaAt, request: Request) -> tuple[Span | None, tuple[Note, ...]]:
+    """Where a text that cannot be used as media stands: in a row, or as the value of a variable, with a note at its use."""
+    here, notes = request.place_at(media.path)
+    own = media.source.span if isinstance(media.source, WrittenMedia) else None
+    if notes or here is None or own is None or _holds(own, here):
+        return here, notes
+    return own, (referred(here),)
+
+
+def _holds(outer: Span, inner: Span) -> bool:
+    begins = (outer.line, outer.column) <= (inner.line, inner.column)
+    ends = (inner.end_line, inner.end_column) <= (outer.end_line, outer.end_column)
+    return outer.file == inner.file and begins and ends
 
 
 def _is_asset(source: Source) -> bool:

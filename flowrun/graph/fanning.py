@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flowrun.diagnostics.model import Diagnostic, DiagnosticError
+from flowrun.diagnostics.model import Diagnostic, DiagnosticError, Severity
 from flowrun.diagnostics.span import Span
 from flowrun.graph.model import CompiledNode, Each
 from flowrun.graph.outcomes import Artifact, AssetMedia
@@ -32,6 +32,7 @@ class _Source:
     base: Path
     is_csv: bool = False
     placed: bool = True
+    columns: tuple[Scalar, ...] = ()  # a CSV's headings
 
 
 def rows(node: CompiledNode, work: Work) -> tuple[Each, ...]:
@@ -39,12 +40,22 @@ def rows(node: CompiledNode, work: Work) -> tuple[Each, ...]:
     foreach = node.decl.foreach
     try:
         source = _source(node, work)
-        expanded = expand_items(source.tree, foreach.key if foreach else None)
+        expanded = expand_items(source.tree, foreach.key if foreach else None, source.columns)
     except DiagnosticError as error:
         work.problems.extend(error.diagnostics)
         raise Stop from None
     work.problems.extend(expanded.warnings)
+    if not expanded.items and not isinstance(source.tree, Scalar):  # a count of 0 says so itself
+        work.problems.append(_empty(node))
     return tuple(_eaches(source, expanded.items))
+
+
+def _empty(node: CompiledNode) -> Diagnostic:
+    written = node.data_file or node.foreach
+    span = written.value_span if isinstance(written, Expression) else written.span if written else node.decl.key_span
+    lacks, hint = ("file has no rows", "add rows") if node.data_file else ("has no items", "add items")
+    message = f"this {lacks}, so node {node.id} makes nothing"
+    return Diagnostic("empty-fan-out", message, span, f"{hint}, or take the node out", severity=Severity.WARNING)
 
 
 def _eaches(source: _Source, items: tuple[Item, ...]) -> Iterator[Each]:
@@ -89,7 +100,7 @@ def _of_file(written: Value, work: Work) -> _Source:
         work.problems.append(Diagnostic("missing-file", f"cannot read '{found}': {reason}", written.span, hint))
         raise Stop from None
     work.problems.extend(data.warnings)
-    return _Source(data.tree, None, path.parent, path.suffix.lower() == ".csv")
+    return _Source(data.tree, None, path.parent, path.suffix.lower() == ".csv", columns=data.columns)
 
 
 def _text(written: Value) -> object:

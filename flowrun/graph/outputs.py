@@ -3,13 +3,16 @@ writing files is the store's."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path as FilePath
 from typing import Any, TypeAlias
 
 from flowrun.diagnostics.model import Diagnostic
 from flowrun.diagnostics.span import Span
+from flowrun.files import UnsafePathError, safe_join
 from flowrun.graph.address import Address
 from flowrun.graph.compile import check_name, unknown_names
 from flowrun.graph.edges import BadReference, edges_of
@@ -23,6 +26,7 @@ from flowrun.media.facts import MediaKind
 from flowrun.store.protocol import StoredFile
 from flowrun.template import EvaluationError, Unresolved
 
+_BRACES = re.compile(r"\{[{#].*?[}#]\}", re.DOTALL)
 _ROOTS = {"vars", "assets", "nodes", "flow"}
 
 
@@ -62,12 +66,28 @@ def _check(decl: OutputDecl, flow: Flow, nodes: Mapping[str, CompiledNode], fano
     yield from problems
     if path is not None:
         yield from _check_value(path, _ROOTS | {"each"}, flow, nodes, fanouts)
+        yield from _unsafe(path)
     if isinstance(source, Expression) and source.template.is_lone:
         yield from _check_value(source, _ROOTS, flow, nodes, fanouts)
         if _is_fact(source):
             yield _no_media(decl, source.value_span)
     elif not problems:
         yield _no_media(decl, decl.source.span)
+
+
+def _unsafe(path: Value) -> Iterator[Diagnostic]:
+    """A path that leaves the export folder by what is written in it, whatever its expressions give: told once, not for
+    each file."""
+    written = (
+        path.template.text if isinstance(path, Expression) else str(path.value) if isinstance(path, Literal) else "x"
+    )
+    if "{%" in written:
+        return
+    try:
+        safe_join(FilePath(), _BRACES.sub("x", written))
+    except UnsafePathError:
+        message, hint = f"'{written}' would leave the export folder", "write a path below it, with / between folders"
+        yield Diagnostic("unsafe-path", message, path.span, hint)
 
 
 def _no_media(decl: OutputDecl, span: Span) -> Diagnostic:

@@ -24,12 +24,14 @@ _READ = frozenset({*_WORDS, "null"})  # the types that make a cell be read
 
 @dataclass(frozen=True, slots=True)
 class WrittenMedia:
-    """A text in a media slot: a path, an https URL, an upload URI or a data URI. A path counts from `base`."""
+    """A text in a media slot: a path, an https URL, an upload URI or a data URI. A path counts from `base`; `span`: where
+    the text itself stands, if that is known."""
 
     text: str
     base: FilePath
     pin: str | None = None
     asset: str | None = None
+    span: Span | None = field(default=None, compare=False)
 
 
 Source: TypeAlias = WrittenMedia | Artifact
@@ -178,7 +180,7 @@ def _source(leaf: object) -> Source | None:
     if isinstance(leaf, AssetMedia):
         return WrittenMedia(leaf.written, leaf.base, leaf.pin, leaf.name)
     if isinstance(leaf, SourcedText):
-        return WrittenMedia(str(leaf), leaf.base)
+        return WrittenMedia(str(leaf), leaf.base, span=leaf.span)
     return None
 
 

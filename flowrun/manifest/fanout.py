@@ -33,17 +33,20 @@ class Expansion:
     warnings: tuple[Diagnostic, ...] = ()
 
 
-def expand_items(source: Tree, key_field: Scalar | None = None) -> Expansion:
+def expand_items(source: Tree, key_field: Scalar | None = None, columns: tuple[Scalar, ...] = ()) -> Expansion:
     """A mapping's entries by key, a list's items by their own or their field's key, or 1 to n for an integer n.
 
-    `key_field` names the field of records that is the key; without it `key`, then `id`. Raises DiagnosticError with every
-    bad key, at its row; for a value that is none of the three; and beyond 10,000 items.
+    `key_field` names the field of records that is the key; without it `key`, then `id`. `columns`: the headings, where the
+    items are the rows of a table. Raises DiagnosticError with every bad key, at its row; with one for a table without the
+    key's column; for a value that is none of the three; and beyond 10,000 items.
     """
     size = _size(source)
     if size > MAX_ITEMS:
         hint = "split the production into several manifests"
         message = f"this fans out to {size:,} instances, and {MAX_ITEMS:,} is the most"
         raise DiagnosticError([Diagnostic("fan-out-too-large", message, source.span, hint)])
+    if key_field is not None and columns and key_field.value not in [column.value for column in columns]:
+        raise DiagnosticError([_no_column(key_field, columns)])
     expanding = _Expanding(key_field)
     items = tuple(expanding.items(source))
     problems = [*expanding.problems, *_repeated(items)]
@@ -56,6 +59,18 @@ def _size(source: Tree) -> int:
     if isinstance(source, Scalar):
         return _count(source)
     return len(source.entries if isinstance(source, Mapping) else source.items)
+
+
+def _no_column(field: Scalar, columns: tuple[Scalar, ...]) -> Diagnostic:
+    """One mistake, not one for each row."""
+    names = [str(column.value) for column in columns]
+    first, last = columns[0].span, columns[-1].span
+    span = Span(first.file, first.line, first.column, last.end_line, last.end_column)
+    here = f"its columns: {', '.join(names)}"
+    near = did_you_mean(str(field.value), names)
+    notes = (Note("the field is named here", field.span),)
+    message = f"no column is headed `{field.value}`, which is to be the key"
+    return Diagnostic("missing-key-field", message, span, f"{near} {here}" if near else here, notes)
 
 
 def _count(source: Scalar) -> int:

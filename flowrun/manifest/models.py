@@ -178,7 +178,7 @@ Foreach = Annotated[
     | Annotated[dict[str, Any], Tag("<mapping>")]
     | Annotated[list[Any], Tag("<list>")]
     | Annotated[Natural, Tag("<count>")]
-    | Annotated[str, _template_or("a list, a mapping, an integer, a template or {{file: …}}", list), Tag("<template>")],
+    | Annotated[str, _template_or("a list, a mapping, an integer, a template or {file: …}", list), Tag("<template>")],
     _form(_foreach_form, "a list, a mapping, an integer, a template or {file: …}"),
 ]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import av
 from av.audio.frame import AudioFrame
@@ -52,6 +52,8 @@ _MICROSECONDS = 1_000_000  # FFmpeg's AV_TIME_BASE
 _LAST_PACKETS = 4
 _LOOKS, _LOOK = 64, 16  # so many samples of a film are looked at, so many bytes of each
 # Formats whose demuxer guesses the length from the bit rate where none is declared: what was counted is truer.
+# PyAV before 19 refuses a file whose tags are no UTF-8, unless told otherwise; since 19 it always replaces what is not.
+_LENIENT: Any = {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
 _GUESSED = ("mp3", "aac")
 _SLACK = {"flac": 0.02}  # seconds by which the packets may fall short of the declared length; else half a second
 
@@ -65,7 +67,7 @@ def opened(stream: BinaryIO, media_type: str) -> Iterator[InputContainer]:
     demuxer = _DEMUXERS[media_type]
     with (
         as_not_media("it cannot be decoded"),
-        av.open(stream, mode="r", format=demuxer, metadata_errors="replace") as container,
+        av.open(stream, mode="r", format=demuxer, **_LENIENT) as container,
     ):
         yield container
 

@@ -124,7 +124,7 @@ class Index:
     def _prepare(self) -> sqlite3.Connection:
         connection = None
         try:
-            connection = sqlite3.connect(self._path, _PATIENCE, isolation_level=None, check_same_thread=False)
+            connection = sqlite3.connect(self._path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
             self._check(connection)
         except BaseException as error:
             if connection is not None:

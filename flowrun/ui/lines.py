@@ -10,13 +10,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from flowrun.diagnostics.visible import width as columns_of
 from flowrun.engine import events as ev
 from flowrun.engine.failure import Verdict
 from flowrun.engine.scheduler import RESEND_CEILING, RESENDS
 from flowrun.engine.states import NodeState
 from flowrun.ui.numbers import credits, duration, elapsed, moment, plural, spent
 from flowrun.ui.paint import palette, safe
+from flowrun.ui.tables import plain_wrapped
 
+_NARROWEST = 40
 _WORD = 9  # columns of the word that opens a line
 _KINDS = {
     "succeeded": "good",
@@ -64,10 +67,11 @@ Line = tuple[str, str]  # (word, the rest)
 
 class Lines:
     """Hears events in order and writes what is worth a line. `write` gets a line at a time, without its break; `quiet`: only
-    what went wrong."""
+    what went wrong. `width`: columns beyond which lines go on below themselves, None: never (a log is searched by line)."""
 
-    def __init__(self, write: Callable[[str], None], colour: bool, quiet: bool) -> None:
+    def __init__(self, write: Callable[[str], None], colour: bool, quiet: bool, width: int | None = None) -> None:
         self._write, self._paint, self._quiet = write, palette(colour), quiet
+        self._room = None if width is None else max(_NARROWEST, width)
         self._start: float | None = None
         self._models: dict[str, str] = {}  # unit -> model
         self._retries: dict[str, int | None] = {}  # address -> the manifest's number
@@ -109,9 +113,19 @@ class Lines:
         time = f"[{elapsed(at - (self._start or at))}]"
         head, _, hint = rest.partition("\n")
         shown = self._paint(word, _KINDS.get(word, "")) + " " * max(0, _WORD - len(word))
-        self._write(f"{self._paint(time, 'quiet')} {shown}  {safe(head)}")
-        if hint:
-            self._write(f"{' ' * (len(time) + _WORD + 3)}{safe(hint)}")
+        lead = " " * (len(time) + _WORD + 3)
+        first, *more = self._folded(safe(head), len(lead))
+        self._write(f"{self._paint(time, 'quiet')} {shown}  {first}".rstrip())
+        for line in (*more, *(self._folded(safe(hint), len(lead)) if hint else ())):
+            self._write(lead + line)
+
+    def _folded(self, text: str, taken: int) -> list[str]:
+        """The text as lines that fit beside what is taken; one with a path too long for that is left to the terminal, so
+        that the path can be copied."""
+        room = None if self._room is None else self._room - taken
+        if room is None or any(columns_of(word) > room for word in text.split()):
+            return [text]
+        return plain_wrapped(text, room) or [""]
 
     def _once(self, kind: str, name: str) -> bool:
         """Whether this is the first time."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from flowrun.diagnostics.visible import width
 from flowrun.plan.model import Change, Cost, Decision, Step
@@ -19,6 +20,7 @@ FEW = 6  # instances of a fan-out that still get a line each
 MOST_CHANGES = 8  # fields shown below a line
 # Beyond these a cell stands out of its column, so that one long name does not push all others.
 _WIDEST = (10, 24, 28, 18)
+_NAMED = 2  # cells that always stand in the first line: decision and name
 _INDENT = "  "
 _BELOW = " " * 6
 KINDS = {
@@ -122,13 +124,16 @@ def _cells(row: Row) -> list[Cell]:
 
 
 def _row(cells: Sequence[Cell], widths: Sequence[int], reason: str, paint: Paint, columns: int) -> list[str]:
-    """One line, or where that is too long the reason below it."""
+    """One line, or where that is too long the reason below it; where even the cells are, the last of them too."""
     used = [(cell, room) for cell, room in zip(cells, widths, strict=True) if room]
-    head = _INDENT + GAP.join(padded(cell, room, paint) for cell, room in used)
-    taken = len(_INDENT) + sum(max(width(cell.text), room) + len(GAP) for cell, room in used)
-    if not reason or taken + width(reason) <= columns:
+    ends = list(accumulate((max(width(cell.text), room) + len(GAP) for cell, room in used), initial=len(_INDENT)))
+    fitting = [at for at, (cell, _) in enumerate(used, 1) if ends[at - 1] + width(cell.text) <= columns]
+    above = max([_NAMED, *fitting])
+    head = _INDENT + GAP.join(padded(cell, room, paint) for cell, room in used[:above])
+    if above == len(used) and (not reason or ends[-1] + width(reason) <= columns):
         return [f"{head}{GAP}{reason}".rstrip()]
-    return [head.rstrip(), *(_BELOW + line for line in plain_wrapped(reason, columns - len(_BELOW)))]
+    below = "; ".join(filter(None, (*(cell.text for cell, _ in used[above:]), reason)))
+    return [head.rstrip(), *(_BELOW + line for line in plain_wrapped(below, columns - len(_BELOW)))]
 
 
 def _changes(row: Row, paint: Paint, columns: int, verbose: bool) -> list[str]:

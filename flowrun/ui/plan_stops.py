@@ -99,7 +99,8 @@ def _decision(plan: Plan, address: Address) -> Decision | None:
 
 
 def _excluded(steps: Sequence[Step], _plan: Plan, typed: Typed, columns: int) -> Iterator[str]:
-    yield from hanging("  ", f"not selected, and never made: {listed([str(s.address) for s in steps], MOST)}", columns)
+    names = listed([str(step.address) for step in steps], MOST)
+    yield from hanging("  ", f"not selected, and not made with these inputs: {names}", columns)
     first = str(steps[0].address)
     yield from ways_on([(f"make {safe(first)} too:", typed.select(first))], _INDENT)
 

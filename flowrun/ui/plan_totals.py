@@ -10,18 +10,19 @@ from flowrun.ui.numbers import cost, credits, duration, number, plural, priced, 
 from flowrun.ui.paint import Paint, safe
 from flowrun.ui.plan_facts import PlanFacts
 from flowrun.ui.plan_rows import KINDS
-from flowrun.ui.tables import Cell, hanging, table
+from flowrun.ui.tables import Cell, Piece, hanging, table, wrapped
 
 _LABEL = 11  # columns of the label, its indent included
+_CREDITS = "Credits"
 _WORDS = {Decision.HIT: "unchanged", Decision.SKIP: "skipped"}
 
 
 def total_lines(facts: PlanFacts, paint: Paint, columns: int) -> list[str]:
     """Everything that is known; what is not known says so or has no line."""
-    lines = [_labelled("Nodes", _node_counts(facts.plan, paint))]
-    lines += [line for label, text in _money(facts) for line in hanging(_labelled(label, ""), text, columns)]
-    lines[2:2] = _by_model(facts.plan, paint)
-    lines += [line for label, text in _rest(facts) for line in hanging(_labelled(label, ""), text, columns)]
+    lines = _nodes(facts.plan, paint, columns)
+    for label, text in (*_money(facts), *_rest(facts)):
+        lines += hanging(_labelled(label, ""), text, columns)
+        lines += _by_model(facts.plan, paint) if label == _CREDITS else ()
     return lines
 
 
@@ -29,15 +30,18 @@ def _labelled(label: str, text: str) -> str:
     return f"  {label}".ljust(_LABEL) + text
 
 
-def _node_counts(plan: Plan, paint: Paint) -> str:
-    return ", ".join(
-        paint(f"{number(count)} {_WORDS.get(decision, decision.value)}", KINDS[decision])
-        for decision, count in plan.counts.items()
-    )
+def _nodes(plan: Plan, paint: Paint, columns: int) -> list[str]:
+    pieces: list[Piece] = []
+    for decision, count in plan.counts.items():
+        pieces += [Piece(", ")] if pieces else []
+        pieces.append(Piece(f"{number(count)} {_WORDS.get(decision, decision.value)}", KINDS[decision]))
+    heads = [_labelled("Nodes", ""), *[" " * _LABEL] * len(pieces)]
+    lines = wrapped(pieces, columns - _LABEL, paint) or [""]
+    return [head + line for head, line in zip(heads, lines, strict=False)]
 
 
 def _money(facts: PlanFacts) -> Iterator[tuple[str, str]]:
-    yield "Credits", _credits(facts.plan.cost) + _sandboxed(facts)
+    yield _CREDITS, _credits(facts.plan.cost) + _sandboxed(facts)
     if facts.plan.needs_provider:
         yield "Balance", _balance(facts)
     if facts.cap is not None:

@@ -18,7 +18,7 @@ _GLOSSES = {
     Reason.FORCED: "one more result, as --force asks",
     Reason.RETAKE: "one more take of the same recipe",
     Reason.WHEN_FALSE: "its 'when' is false",
-    Reason.NOT_SELECTED: "and never made",
+    Reason.NOT_SELECTED: "not made with these inputs",
 }
 _DECISIONS = {
     Decision.HIT: "unchanged",

@@ -40,6 +40,10 @@ _STATES = {
     "blocked": "warn",
 }
 _NO_END = ("no end", "warn")
+_MEANINGS = {
+    "no end": "it still runs, or its process died",
+    "cut short": "something around it failed, such as the disk or the network",
+}
 _WITH_MODEL = 100  # columns from which a task's model has room
 
 
@@ -51,7 +55,15 @@ def runs_text(rows: Sequence[RunRow], *, colour: bool = False, width: int = 80) 
     head = [Cell(name, "bold") for name in ("run", "started (UTC)", "flow")]
     head += [Cell("end", "bold"), Cell("sent", "bold", right=True), Cell("credits", "bold", right=True)]
     room = max(8, width - 70)
-    return _lines(table([head, *(_run_cells(row, room) for row in rows)], paint))
+    return _lines([*table([head, *(_run_cells(row, room) for row in rows)], paint), *_legend(rows, width)])
+
+
+def _legend(rows: Sequence[RunRow], columns: int) -> Iterator[str]:
+    """What the ends mean that do not tell by themselves, where such are shown."""
+    ends = {_end(row.exit)[0] for row in rows}
+    found = [f"{word}: {meaning}" for word, meaning in _MEANINGS.items() if word in ends]
+    if found:
+        yield from ("", *hanging("", "; ".join(found), columns))
 
 
 def _run_cells(row: RunRow, room: int) -> list[Cell]:

@@ -24,7 +24,7 @@ _HEADS = {
     130: ("Interrupted after {}", "warn"),
     143: ("Terminated after {}", "warn"),
 }
-_WORDS = {"succeeded": "made", "excluded": "not selected", "pending": "not reached"}
+_WORDS = {"succeeded": "made", "excluded": "not selected", "left": "left at the API", "pending": "not reached"}
 _ORDER = (
     "succeeded",
     "reused",
@@ -35,6 +35,7 @@ _ORDER = (
     "cancelled",
     "skipped",
     "excluded",
+    "left",
     "pending",
 )
 
@@ -68,6 +69,8 @@ def summary_text(
 
 def _counts(summary: Summary) -> str:
     counts = summary.counts()
+    at_the_api = len(summary.pending & {unit.rpartition("#")[0] for unit in summary.left})
+    counts |= {"left": at_the_api, "pending": len(summary.pending) - at_the_api}
     words = [f"{number(counts[state])} {_WORDS.get(state, state)}" for state in _ORDER if counts.get(state)]
     return ", ".join(words) or "No nodes"
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from flowrun.diagnostics.model import Severity
 from flowrun.graph.outcomes import AssetMedia
 from flowrun.graph.values import SourcedText
-from tests.graph.making import HERE, IMAGE, STILL, Project, built, made, refused, shot
+from tests.graph.making import HERE, IMAGE, STILL, Mistakes, Project, built, made, refused, shot
 
 
 def fanned(foreach: str, prompt: str = "a fox", **more: str) -> str:
@@ -96,6 +97,33 @@ def test_mistakes_in_a_data_file_are_shown_there() -> None:
 def test_warnings_of_reading_rows_are_kept() -> None:
     found = built(fanned("[{p: a}, {p: b}]"))
     assert [each.code for each in found.graph.warnings] == ["numbered-items"]
+
+
+@pytest.mark.parametrize(
+    ("foreach", "shown"),
+    [("[]", "[]"), ("{}", "{}"), ("{items: []}", "[]"), ("'{{ vars.none }}'", "vars.none"), ("{file: r.csv}", "r.csv"),
+     ("{file: '{{ vars.file }}'}", "vars.file")],
+)  # fmt: skip
+def test_a_fan_out_of_nothing_says_so(foreach: str, shown: str) -> None:
+    text = "vars: {none: [], file: r.csv}\n" + fanned(foreach)
+    found = Project({"r.csv": "id,p\n"}).built(text)
+    (warning,) = found.graph.warnings
+    assert (warning.code, warning.severity) == ("empty-fan-out", Severity.WARNING)
+    assert "so node still makes nothing" in warning.message
+    assert Mistakes(f"flowrun: 1\n{text}", {}, (warning,)).shown == shown
+
+
+def test_a_count_of_nothing_is_meant() -> None:
+    assert built(fanned("0")).graph.warnings == ()
+
+
+def test_a_table_without_the_column_of_the_key_is_one_mistake() -> None:
+    table = "idd,prompt\n" + "".join(f"{number},x\n" for number in range(500))
+    found = Project({"rows.csv": table}).refused(fanned("{file: rows.csv, key: id}"))
+    assert (found.only.code, found.shown, found.noted) == ("missing-key-field", "idd,prompt", ["id"])
+    assert found.only.hint == "did you mean `idd`? its columns: idd, prompt"
+    far = Project({"rows.csv": table}).refused(fanned("{file: rows.csv, key: nowhere}"))
+    assert far.only.hint == "its columns: idd, prompt"
 
 
 def test_rows_may_hold_assets() -> None:

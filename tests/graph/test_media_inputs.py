@@ -251,7 +251,7 @@ def test_pins() -> None:
     [
         ("missing.png", "missing-file", '"missing.png"'),
         ("http://example.com/x.png", "bad-media-url", '"http://example.com/x.png"'),
-        ("{{ vars.ref }}", "missing-file", "vars.ref"),
+        ("{{ vars.ref }}", "missing-file", "missing.png"),
         ("/elsewhere/x.png", "outside-project", '"/elsewhere/x.png"'),
         ("", "missing-file", '""'),
     ],
@@ -259,6 +259,20 @@ def test_pins() -> None:
 def test_mistakes_are_shown_where_they_are_written(image: str, code: str, shown: str) -> None:
     found = refused("vars: {ref: missing.png}\n" + film(image))
     assert (found.only.code, found.shown) == (code, shown)
+
+
+def test_a_file_that_a_variable_names_is_missed_where_the_variable_got_it() -> None:
+    head = "vars: {ref: {type: media, default: missing.png}}\n"
+    found = refused(head + film("{{ vars.ref }}"))
+    assert (found.shown, found.noted) == ("missing.png", ["vars.ref"])
+    told = refused(head + film("{{ vars.ref }}"), "ref=gone.png")
+    assert (str(told.only.span), told.noted) == ("--var:1:1", ["vars.ref"])
+    assert refused(head + film("{{ vars.ref ~ '.gif' }}")).noted == []
+
+
+def test_an_asset_that_a_variable_names_is_missed_where_the_variable_got_it() -> None:
+    found = refused("vars: {ref: missing.png}\nassets: {a: '{{ vars.ref }}'}\nnodes: {h: " + STILL + "}")
+    assert (found.shown, found.noted) == ("missing.png", ["'{{ vars.ref }}'"])
 
 
 def test_a_hand_written_upload_is_a_warning() -> None:

@@ -134,6 +134,19 @@ def test_mistakes_before_anything_ran(output: str, code: str | None, shown: str 
     assert (wrong.only.code, wrong.shown) == (code, shown)
 
 
+@pytest.mark.parametrize("path", ["../{{ each.key }}", "/{{ vars.dir }}/x", "a/../../{{ each.key }}.png", "/x", "a\\b"])
+def test_a_path_that_leaves_the_folder_is_told_once(path: str) -> None:
+    wrong = refused(NODES + f"outputs: {{out: {{from: '{{{{ nodes.still.outputs }}}}', path: '{path}'}}}}\n")
+    assert (wrong.only.code, wrong.shown) == ("unsafe-path", f"'{path}'")
+
+
+@pytest.mark.parametrize(
+    "path", ["{{ each.key }}", "..{{ each.key }}", "{% if vars.n %}../{% endif %}x", "{{ '../' }}x"]
+)
+def test_what_only_expressions_give_is_left_to_their_values(path: str) -> None:
+    assert len(names(f'{{from: "{{{{ nodes.still.outputs }}}}", path: "{path}"}}')) == 2
+
+
 def test_all_outputs_are_told_at_once() -> None:
     text = NODES + "outputs: {a: '{{ nodes.x.output }}', b: {from: '{{ nodes.still.output }}', path: '{{ nope }}'}}\n"
     assert sorted(refused(text).codes) == ["fan-out-as-one", "unknown-name", "unknown-reference"]

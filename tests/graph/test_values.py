@@ -60,6 +60,14 @@ def test_many_notes_are_cut() -> None:
     assert len(found.only.notes) == 9
 
 
+@pytest.mark.parametrize(
+    ("model", "hint"), [("gen4_trbo", "did you mean `gen4_turbo`?"), ("x" * 30, "name a model as nodes do")]
+)
+def test_a_limit_of_a_model_that_nobody_has(model: str, hint: str) -> None:
+    found = refused(f"limits: {{credits: 5, concurrency: {{gen4_image: 1, {model}: 2}}}}\nnodes: {{a: {STILL}}}")
+    assert (found.only.code, found.shown, found.only.hint) == ("unknown-model", model, hint)
+
+
 def test_a_wrong_model_in_defaults_is_shown_there_with_the_node() -> None:
     found = refused("defaults: {text_to_image: {model: gen9}}\n" + NODES.replace("model: gen4_image, ", ""))
     assert (found.only.code, found.shown, found.noted) == ("unknown-model", "gen9", ["hero"])

@@ -308,6 +308,13 @@ def test_types_are_named() -> None:
     ]
 
 
+def test_what_a_foreach_may_be_is_told_as_it_is_typed() -> None:
+    (found,) = refused("flowrun: 1\nnodes: {a: {uses: x, foreach: shots.csv}}")
+    told = f"{found.message} {found.hint}"
+    assert "{file: …}" in told
+    assert "{{" not in told
+
+
 def test_a_template_in_a_variable_is_a_warning() -> None:
     text = (
         BASE + 'vars: {a: "{{ vars.b }}", b: {type: list, default: ["{% x %}"]}}\nprofiles: {p: {vars: {a: "{# x #}"}}}'

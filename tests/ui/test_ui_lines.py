@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from flowrun.diagnostics.visible import width
 from flowrun.engine import events as ev
 from flowrun.engine.failure import Verdict
 from flowrun.engine.states import NodeState
@@ -86,6 +87,19 @@ def test_colour_adds_nothing_but_colour() -> None:
     coloured = told(*a_run(), colour=True)
     assert any("\x1b[1;31mfailed\x1b[0m" in line for line in coloured)
     assert [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in coloured] == told(*a_run())
+
+
+def test_narrow_lines_go_on_below_themselves() -> None:
+    lines: list[str] = []
+    hearer = Lines(lines.append, False, False, 60)
+    for event in a_run():
+        hearer.take_in(event)
+    golden("lines_narrow", "\n".join(lines))
+    assert all(width(line) <= 60 for line in lines)
+    said = [" ".join(" ".join(each).split()) for each in (lines, told(*a_run()))]
+    assert said[0] == said[1]
+    hearer.take_in(ev.Exported(AT, "still", path := f"/p/{'long' * 20}.png", "written"))
+    assert lines[-1].endswith(f"exported   {path}")
 
 
 def test_quiet_leaves_what_went_wrong() -> None:

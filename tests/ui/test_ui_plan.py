@@ -86,6 +86,14 @@ def test_an_everyday_plan() -> None:
     golden("plan_everyday", text)
 
 
+def test_a_narrow_plan_breaks_between_words() -> None:
+    facts = PlanFacts(plan_of(*everyday()), provider="sandbox", cap=400, seconds=243.0)
+    text = plan_text(facts, file="story.yaml", colour=False, width=60)
+    golden("plan_narrow", text)
+    assert all(width(line) <= 60 for line in text.split("\n"))
+    assert text.index("charges nothing") < text.index("gen4_image  8 credits")
+
+
 def test_an_everyday_plan_told_in_full_and_wide() -> None:
     golden("plan_verbose", text_of(*everyday(), columns=120, verbose=True, seconds=3000))
 

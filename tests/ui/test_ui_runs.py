@@ -43,6 +43,12 @@ def test_runs() -> None:
     assert runs_text([]) == "No runs yet."
 
 
+def test_ends_are_explained_where_they_are_shown() -> None:
+    assert ":" not in runs_text([row(), row(1, exit=1)]).split("\n")[-1].replace("03:05", "")
+    assert runs_text([row(exit=7)], width=200).split("\n")[-1].startswith("cut short: ")
+    assert "no end" not in runs_text([row(exit=7)])
+
+
 def test_one_run() -> None:
     text = run_text(row(exit=1), steps())
     golden("run", text)

@@ -93,6 +93,7 @@ def test_an_interrupted_run() -> None:
         *failed("c", Verdict.RESEND, None, charged=0, message="The API is overloaded."),
     ]
     golden("summary_interrupted", shown(folded(*events), 130))
+    assert "1 made, 1 left at the API, 1 not reached." in shown(folded(*events), 130)
 
 
 def test_several_tasks_that_go_on_are_counted() -> None:

@@ -52,6 +52,11 @@ CODES = (
         "plan and its cost hang on them. This one depends on what a node will make, or on an input not fetched yet.",
     ),
     Code(
+        "empty-fan-out",
+        "The file of a `foreach` has no rows, or its list or mapping no items, so the node has no instances and makes "
+        "nothing. That may be meant; `foreach: 0` says the same without a warning.",
+    ),
+    Code(
         "bad-cell",
         "A cell of a CSV file is text. Only where it alone fills an input that takes a number or a boolean is it read as one: "
         "a number as in JSON, `true` or `false`. This cell is none of these.",
