@@ -53,7 +53,7 @@ def apply(file: Path, yes: bool, on_quota: str | None, events: str | None, **fla
 
     started = time.monotonic()
     production = Production(file, options, Surroundings())
-    lines = Lines(output.talk, output.colour, output.quiet)
+    lines = Lines(output.talk, output.colour, output.quiet, output.width if sys.stderr.isatty() else None)
     asker = _Asker(file, options, output, yes)
     with _event_sink(events) as sink:
 

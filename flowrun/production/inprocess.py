@@ -40,7 +40,8 @@ def sandbox_transport(options: Options, around: Surroundings, folder: Path) -> t
     def exchange(method: str, url: str, headers: Headers, body: bytes) -> Answer:
         return _answer(door.exchange(Request.of(method, url, dict(headers), body)))
 
-    return CallableTransport(exchange, offload=around.offload, sleep=around.clock.sleep), sandbox.base_url
+    sleep, close = around.clock.sleep, sandbox.close
+    return CallableTransport(exchange, offload=around.offload, sleep=sleep, on_close=close), sandbox.base_url
 
 
 def _answer(response: Response) -> Answer:

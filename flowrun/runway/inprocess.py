@@ -44,11 +44,21 @@ class CallableTransport(httpx.AsyncBaseTransport):
     """Hands each request, whole, to `exchange` through `offload`; waits by `sleep`. Both may be virtual time's."""
 
     def __init__(
-        self, exchange: Exchange, *, offload: Offload = asyncio.to_thread, sleep: Sleep = asyncio.sleep
+        self,
+        exchange: Exchange,
+        *,
+        offload: Offload = asyncio.to_thread,
+        sleep: Sleep = asyncio.sleep,
+        on_close: Callable[[], None] = lambda: None,
     ) -> None:
+        """`on_close`: called once the client is closed, for what is behind `exchange`."""
         self._exchange = exchange
         self._offload = offload
         self._sleep = sleep
+        self._on_close = on_close
+
+    async def aclose(self) -> None:
+        self._on_close()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Raises httpx.ReadError for a lost answer and httpx.ReadTimeout for one that comes too late."""

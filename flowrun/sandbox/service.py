@@ -92,6 +92,10 @@ class Sandbox:
         support = uuid4_of("request", self._salt, number).partition("-")[0]
         return response.with_headers({POLL_HEADER: f"poll={self.poll:g}", "apigw-requestid": support})
 
+    def close(self) -> None:
+        """Let go of the state's file; the next request opens it again."""
+        self.state.close()
+
     def report(self) -> dict[str, Any]:
         """What was asked of this state so far, and what came of it, for tests; see `report.make`."""
         with self.state.transaction() as books:

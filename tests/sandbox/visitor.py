@@ -28,6 +28,11 @@ class Visitor:
         self.now = BEGIN
         self.sandbox = Sandbox(state or MemoryState(), scenario=read_scenario(scenario, "s.yaml"), **more)
         self.process = InProcess(self.sandbox, lambda: self.now)
+        self._closes = state is None
+
+    def __del__(self) -> None:
+        if getattr(self, "_closes", False):
+            self.sandbox.close()
 
     def send(self, method: str, url: str, headers: dict[str, str] | None = None, body: bytes = b"") -> Response:
         whole = url if "://" in url else self.sandbox.base_url + url
