@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -94,6 +95,7 @@ class _Database:
         except BaseException:
             connection.close()
             raise
+        weakref.finalize(self, connection.close)  # a state that nobody closed, as tests leave behind
         return connection
 
     @contextmanager
