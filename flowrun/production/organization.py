@@ -70,7 +70,7 @@ async def read_organization(bound: Bound, lowered: Mapping[str, int], queue_ahea
     client, now = bound.client(), bound.around.clock.now()
     try:
         found = await client.organization()
-        client.check_provider(bound.choice.name)  # type: ignore[arg-type]  # the names are one closed set
+        client.check_provider(bound.choice.name)
     except KeyRefusedError as error:
         hint = "check RUNWAYML_API_SECRET: whole, not disabled, for this address; nothing was submitted"
         raise FlowrunError(Exit.SURROUNDINGS, f"the API refused the key: {error}", hint) from error

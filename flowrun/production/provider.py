@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from flowrun.production.exits import Exit, FlowrunError
@@ -29,7 +29,7 @@ class Choice:
     """`name`: runway or sandbox. `base_url` None: the sandbox in this process. `key` None: nothing can be submitted.
     `banner`: why the sandbox was taken unasked."""
 
-    name: str
+    name: Literal["runway", "sandbox"]
     base_url: str | None
     key: Secret | None
     banner: str | None = None
