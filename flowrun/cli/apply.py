@@ -95,9 +95,10 @@ class _Asker:
 def _signals(interrupt: Callable[[int], None]) -> None:
     """Hand Ctrl-C and SIGTERM to the run, where the platform lets the loop have them."""
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
-            loop.add_signal_handler(number, interrupt, 128 + number)
+    codes = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 143}  # a closed terminal ends it as a request to end does
+    for name, code in codes.items():
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError, AttributeError):
+            loop.add_signal_handler(getattr(signal, name), interrupt, code)
 
 
 @contextlib.contextmanager

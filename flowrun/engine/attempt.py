@@ -50,6 +50,7 @@ class TakenUp:
     """A task of the action is open already."""
 
     task: OpenTask
+    claim: Claim
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,27 +89,29 @@ def admit(attempt: Attempt) -> Admission:
     if isinstance(claimed, Join):
         return Joined(claimed.owner, claimed.tasks[0] if claimed.tasks else None)
     if claimed.open_tasks:
-        return _admit_open(attempt, claimed.open_tasks[0])
+        return _admit_open(attempt, claimed.open_tasks[0], claimed.claim)
     admission = _admit_mine(attempt, claimed)
     if not isinstance(admission, Go):
         ledger.release(claimed.claim)
     return admission
 
 
-def _admit_open(attempt: Attempt, task: OpenTask) -> TakenUp | FoundResult:
+def _admit_open(attempt: Attempt, task: OpenTask, claim: Claim) -> Admission:
     """A task that is open is taken up; unless its result is here already, and only the settling was missed."""
     found = attempt.ports.results.lookup([attempt.doc.key]).get(attempt.doc.key)
     result = next((each for each in found.results if each.id == result_id_of(task.task)), None) if found else None
     if result is None:
-        return TakenUp(task)
-    if _is_ours(attempt, task):
-        attempt.ports.ledger.settle(task.task, Succeeded(), None)
-    return FoundResult(result)
+        return TakenUp(task, claim)
+    if not _is_ours(attempt, task):
+        attempt.ports.ledger.release(claim)
+        return FoundResult(result)
+    attempt.ports.ledger.settle(task.task, Succeeded(), None)
+    return admit(attempt) if attempt.origin.forced else FoundResult(result)
 
 
 def _is_ours(attempt: Attempt, task: OpenTask) -> bool:
     """Whether the task's result belongs into our store. Another store's task is settled by who has that store."""
-    return task.store in ("", attempt.origin.store)
+    return task.store in ("", attempt.origin.store) or attempt.run.is_gone(task.store)
 
 
 def _admit_mine(attempt: Attempt, mine: Mine) -> Admission:
@@ -132,12 +135,12 @@ async def carry_out(attempt: Attempt, admission: Go | TakenUp | Joined) -> Carri
         if isinstance(admission, Joined):
             return await _join(attempt, admission)
         if isinstance(admission, TakenUp):
-            return await _finish(attempt, admission.task, True)
+            return await _finish(attempt, admission.task, admission.claim, True)
         task = await submit(attempt, admission.claim)
-        return await _finish(attempt, OpenTask(task, attempt.doc.key, attempt.now()), False)
+        return await _finish(attempt, OpenTask(task, attempt.doc.key, attempt.now()), admission.claim, False)
 
 
-async def _finish(attempt: Attempt, task: OpenTask, resumed: bool) -> Carried:
+async def _finish(attempt: Attempt, task: OpenTask, claim: Claim, resumed: bool) -> Carried:
     """From an open task to its settlement. One that another store waits for is collected here too, and left open there."""
     ledger = attempt.ports.ledger
     with disk_errors(task.task):
@@ -149,6 +152,8 @@ async def _finish(attempt: Attempt, task: OpenTask, resumed: bool) -> Carried:
         result = await collect(attempt, seen, task.submitted_at)
         if _is_ours(attempt, task):
             ledger.settle(task.task, Succeeded(), seen.charged)
+        else:
+            ledger.release(claim)
     return Carried(result, made=_is_ours(attempt, task))
 
 
@@ -161,7 +166,7 @@ async def _join(attempt: Attempt, joined: Joined) -> Carried:
         if isinstance(admission, FoundResult):
             return Carried(admission.result, made=False)
         if isinstance(admission, TakenUp):
-            return await _finish(attempt, admission.task, True)
+            return await _finish(attempt, admission.task, admission.claim, True)
         if not isinstance(admission, Joined):
             _start_over(attempt, admission)
         else:

@@ -50,6 +50,7 @@ class Deciding:
     units: dict[str, tuple[ActionDoc, Origin]] = field(default_factory=dict)
     steps: dict[str, Step] = field(default_factory=dict)
     made: dict[str, Result] = field(default_factory=dict)
+    shares: dict[str, bool] = field(default_factory=dict)  # by unit, whether a twin was to make it
     anew: dict[str, bool] = field(default_factory=dict)  # by unit, whether a request may be sent for it
     problems: dict[str, Failure] = field(default_factory=dict)
 
@@ -107,6 +108,7 @@ class Deciding:
         if take.result is not None:
             self.made[unit] = take.result
         prepare = take.decision is Decision.RUN and take.doc is not None and self._needs_work(step, take.doc)
+        self.shares[unit] = take.is_shared
         anew = self.may_spend or take.decision is not Decision.RESUME
         anew = self.anew[unit] = anew and self.planner.may_run(step.address)
         credits = take.cost.high if take.doc else None
@@ -155,6 +157,11 @@ class Deciding:
         return Failure(
             Verdict.FAIL, "changed-since-plan", message, "Apply again to see what generating it costs.", charged=0
         )
+
+    def unshared(self) -> Failure:
+        """What a twin was to make came to nothing, and a request of one's own was not agreed to."""
+        message = "Its twin ended without a result; nothing was sent for this one."
+        return Failure(Verdict.FAIL, "twin-failed", message, "Apply again to see what generating it costs.", charged=0)
 
     def lost_twin(self) -> Failure:
         return Failure(

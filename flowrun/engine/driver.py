@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from itertools import count
 from typing import Any
@@ -25,7 +24,7 @@ from flowrun.engine.ports import Attempt
 from flowrun.engine.recovery import Recovery
 from flowrun.engine.scheduler import Scheduler
 from flowrun.engine.states import NodeState
-from flowrun.engine.verdicts import of_bug, of_disk, of_doubt, of_error
+from flowrun.engine.verdicts import of_bug, of_doubt, of_error
 from flowrun.ids import ActionKey, OwnerId
 from flowrun.ledger.protocol import Over, Wait
 from flowrun.store.protocol import Result
@@ -49,6 +48,7 @@ class Driver:
     _admitted: dict[str, Go | TakenUp | Joined] = field(default_factory=dict)
     _makers: dict[ActionKey, asyncio.Future[Result]] = field(default_factory=dict)
     _tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _sent: dict[ActionKey, str] = field(default_factory=dict)  # key -> the unit first granted a request for it
     _polling: set[str] = field(default_factory=set)
     _waiting: dict[str, str] = field(default_factory=dict)  # unit -> the limit it was last told to wait for
     _at_api: dict[str, str] = field(default_factory=dict)  # unit -> its task
@@ -98,10 +98,18 @@ class Driver:
                 self.emit(event)
             for command in self.scheduler.handle(event, self._now()):
                 if isinstance(command, cmd.Finish):
+                    self._hear_the_rest()
                     return
                 self._do(command)
             if self.checks:
                 self.scheduler.check_invariants()
+
+    def _hear_the_rest(self) -> None:
+        """What was answered at once with the last event, and would not be heard any more."""
+        while self._answers:
+            event = self._answers.popleft()
+            self.emit(event)
+            self.scheduler.handle(event, self._now())
 
     def _is_repeated(self, event: ev.Event) -> bool:
         """A full model is asked again and again; that it still is one is no news."""
@@ -136,9 +144,8 @@ class Driver:
     def _settle(self, command: cmd.Settle) -> None:
         try:
             self.deciding.settle(command)
-        except OSError as error:  # the outcome is known all the same; the pick is recorded by the next apply
-            failure = of_disk(error, None)
-            self._answers.append(ev.Halted(self._now(), failure.code, failure.message, failure.hint))
+        except Exception as error:  # the outcome is known all the same; a pick is made again by the next apply
+            self._answers.append(self._halted(error))
         self.emit(ev.Settled(self._now(), command.address, NodeState(command.state), command.take))
 
     async def _decide(self, address: str) -> None:
@@ -147,7 +154,7 @@ class Driver:
         except Exception as error:
             failure = self._failure_of(error)
             self._post(self.deciding.not_decided(address, failure.code, failure.message))
-            self._post(ev.Halted(self._now(), failure.code, failure.message, failure.hint))
+            self._post(self._halted(error))
 
     async def _prepare(self, unit: str) -> None:
         async with self._uploads:
@@ -169,6 +176,10 @@ class Driver:
             return self._admitted_as(unit, attempt, admit(attempt), now)
         except Exception as error:
             return self._failed(unit, self._failure_of(error))
+
+    def _halted(self, error: Exception) -> ev.Halted:
+        failure = self._failure_of(error)
+        return ev.Halted(self._now(), failure.code, failure.message, failure.hint)
 
     def _failure_of(self, error: Exception) -> Failure:
         """What an error means for the attempt; one that nobody foresaw is kept, to be raised at the end."""
@@ -192,12 +203,20 @@ class Driver:
         if isinstance(admission, Go) and not self.deciding.anew.get(unit, True):
             self.deciding.ports.ledger.release(admission.claim)
             return self._failed(unit, self.deciding.gone())
+        if isinstance(admission, Go) and not self._may_go(unit, attempt.doc.key):
+            self.deciding.ports.ledger.release(admission.claim)
+            return self._failed(unit, self.deciding.unshared())
         self._admitted[unit] = admission
         if isinstance(admission, TakenUp | Joined) and admission.task is not None:
             self._at_api[unit] = admission.task.task
         self._makers[attempt.doc.key] = asyncio.get_running_loop().create_future()
         how = {Go: "new", TakenUp: "resumed", Joined: "joined"}[type(admission)]
         return ev.Granted(now, unit, how)
+
+    def _may_go(self, unit: str, key: ActionKey) -> bool:
+        """A twin that was to share what another makes does not pay a second time where that came to nothing."""
+        sender = self._sent.setdefault(key, unit)
+        return sender == unit or not self.deciding.shares[unit]
 
     async def _carry_out(self, unit: str) -> None:
         admission = self._admitted.pop(unit, None)
@@ -268,9 +287,14 @@ class Driver:
         ports = self.deciding.ports
         while True:
             await self._clock.sleep(HEARTBEAT)
-            with suppress(OSError):  # a full disk for a moment must not end requests that are on their way
+            try:
                 ports.ledger.heartbeat(self.deciding.run.owner)
                 ports.ledger.reap(self.deciding.reap_after, self.gone)
+            except OSError:
+                continue  # a full disk for a moment must not end requests that are on their way
+            except Exception as error:
+                self._post(self._halted(error))
+                return
 
     def _attempt(self, unit: str) -> Attempt:
         doc, origin = self.deciding.units[unit]

@@ -86,6 +86,7 @@ class Run:
     limits: Callable[[str], Limits]
     sends_urls: bool = True  # whether the provider may be told to fetch an https address itself
     stopping: Callable[[], bool] = lambda: False  # whether nothing new may be sent any more
+    is_gone: Callable[[str], bool] = lambda store: False  # whether a store's folder is no more
 
 
 Report = Callable[[Event], None]

@@ -10,7 +10,7 @@ from typing import Any
 
 from flowrun.action import ActionDoc
 from flowrun.engine import events as ev
-from flowrun.engine.attempt import TakenUp, admit, carry_out
+from flowrun.engine.attempt import FoundResult, Go, TakenUp, admit, carry_out
 from flowrun.engine.follow import poll_to_end
 from flowrun.engine.ports import Attempt, Ports, Run
 from flowrun.ids import ActionKey
@@ -62,7 +62,11 @@ class Recovery:
             await poll_to_end(attempt, row.task, True)
             return
         admission = admit(attempt)
-        if isinstance(admission, TakenUp):
+        if isinstance(admission, FoundResult):
+            self._pick(attempt, admission.result)
+        elif isinstance(admission, Go):  # settled by somebody meanwhile; nothing is to be sent from here
+            self.ports.ledger.release(admission.claim)
+        elif isinstance(admission, TakenUp):
             carried = await carry_out(attempt, admission)
             self._pick(attempt, carried.result)
             self._tell(attempt, row, "collected", carried.result.id)

@@ -66,6 +66,7 @@ class Drafter:
             seconds=self._seconds(instance),
             upstream=tuple(dict.fromkeys((*instance.waits_for, *self.foresight.waited_for(instance)))),
             wanted=instance.takes,
+            beyond=self._beyond(instance),
         )
 
     def _draft(self, instance: Instance, world: World, step: Step) -> Draft:
@@ -104,7 +105,12 @@ class Drafter:
 
     def _unknown(self, instance: Instance, step: Step, why: Why, price: Price | None = None) -> Draft:
         price = price or self._price(instance, _literals(instance), {})
-        return Draft(replace(step, why=why, cost=_at_most(price, instance.takes)), price)
+        return Draft(replace(step, why=why, cost=_at_most(price, step.wanted + step.beyond)), price)
+
+    def _beyond(self, instance: Instance) -> int:
+        """Forced takes that `takes` does not ask for."""
+        named = {at.take for at in self._wishes.forced if at.without_take() == instance.address and at.take}
+        return sum(1 for take in named if take > instance.takes)
 
     def _waiting(self, step: Step, waits: Iterable[object], who: str, unread: Iterable[str] = ()) -> tuple[Step, Why]:
         """What hides the inputs: an upstream, or https inputs that were not fetched yet, an asset's facts too.

@@ -37,7 +37,12 @@ def _first_not_ended(takes: Sequence[TakeStep]) -> TakeStep | None:
 
 
 def flowing(found: Found, take: int, pick: Pick | None) -> Result:
-    """The result of a take that is used: the picked one while it is to be had, else the oldest."""
+    """The result of a take that is used: the picked one while it is to be had, else the oldest. A forced one that was
+    committed after the pick is picked as good as: whoever made it may have died before writing that down."""
+    since = pick.at if pick is not None else 0.0
+    forced = [result for result in found.results if result.forced and result.committed_at > since]
+    if forced and (pick is None or pick.take == take):
+        return forced[-1]
     if pick is not None and pick.take == take:
         return next((result for result in found.results if result.id == pick.result), found.results[0])
     return found.results[0]

@@ -104,8 +104,8 @@ class TakeStep:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One instance in the plan. `wanted`: takes asked for; `pick`: the take that flows on, where it is fixed; `unread`:
-    https inputs to fetch first; `problems`: what stops it, found only now. `upstream`: what has to be settled first."""
+    """One instance in the plan. `wanted`: takes asked for, `beyond`: forced ones besides; `pick`: the take that flows on, where
+    it is fixed; `unread`: https inputs to fetch first; `problems`: what stops it, found only now."""
 
     address: Address
     decision: Decision
@@ -120,6 +120,7 @@ class Step:
     unread: tuple[str, ...] = ()
     problems: tuple[Diagnostic, ...] = ()
     wanted: int = 1
+    beyond: int = 0
 
     @property
     def submissions(self) -> int:
@@ -129,4 +130,4 @@ class Step:
     @property
     def most_submissions(self) -> int:
         """Requests that it may send at most: while it is undecided, one for each take."""
-        return self.wanted if self.decision is Decision.UNDECIDED else self.submissions
+        return self.wanted + self.beyond if self.decision is Decision.UNDECIDED else self.submissions

@@ -92,10 +92,11 @@ class TakeDecider:
 
     def decide(self, case: Case) -> TakeStep:
         doc, facts = case.doc, case.facts
-        if _is_collected(case) and not self._is_forced(case):
-            return _hit(case)  # collected already; only the settling was missed
+        collected = _is_collected(case)  # only the settling was missed
+        if collected and not self._is_forced(case):
+            return _hit(case)
         left = [row for row in facts.open_intents if self.sources.gone(row.owner)]
-        if facts.open_tasks or len(left) < len(facts.open_intents):
+        if (facts.open_tasks and not collected) or len(left) < len(facts.open_intents):
             return self._resume(case)
         uncertain = [*facts.uncertain, *left]
         if uncertain and not self._is_named(case, self.wishes.resend):

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from flowrun.engine import events as ev
@@ -14,6 +15,7 @@ from flowrun.engine.deciding import Deciding
 from flowrun.engine.driver import Driver
 from flowrun.engine.failure import Verdict
 from flowrun.engine.ports import Ports, Run
+from flowrun.engine.records import Unit
 from flowrun.engine.recovery import Recovery
 from flowrun.engine.scheduler import Scheduler
 from flowrun.engine.states import NodeState
@@ -27,7 +29,7 @@ from flowrun.plan.model import Decision, Step, TakeStep
 from flowrun.plan.planner import Planner
 from flowrun.plan.whole import Plan
 from flowrun.production.binding import Bound
-from flowrun.production.exits import Exit, FlowrunError, first
+from flowrun.production.exits import Exit, first
 from flowrun.production.exporting import FolderOwnedError, Named, export_all, make_exporter, name_exports
 from flowrun.production.fetching import fetch_input
 from flowrun.production.organization import OrganizationView, read_organization
@@ -71,6 +73,7 @@ class Apply:
     exits: list[Exit] = field(default_factory=list)
     driver: Driver | None = None
     _journal: list[dict[str, Any]] = field(default_factory=list)
+    _deaf: Exception | None = None  # why a listener fell out
     _interrupts: int = 0
     _signal: Exit = Exit.INTERRUPTED
 
@@ -78,7 +81,11 @@ class Apply:
         self.summary.take_in(event)
         self._journal.append(ev.to_json(event))
         for listener in self.listeners:
-            listener(event)
+            try:
+                listener(event)
+            except Exception as error:  # whoever shows the run must not end it: a request may be on its way
+                self.listeners = tuple(each for each in self.listeners if each is not listener)
+                self._deaf = self._deaf or error
 
     def interrupt(self, code: int = Exit.INTERRUPTED) -> None:
         """A signal: once, nothing new starts; twice, stop now. May be called before the run has begun."""
@@ -101,11 +108,14 @@ class Apply:
             self.exits.append(_exit_of_error(error))
             raise
         finally:
-            bound.ledger.retire(bound.owner)
+            with suppress(OSError):  # else the next reaper does it
+                bound.ledger.retire(bound.owner)
             self.exits.extend(_exits_of(self.summary, self.driver, self._signal))
             code = first(self.exits)
             self.emit(ev.RunEnded(now(), code.value, self.summary.to_json()))
             self._end(row, code)
+        if self._deaf is not None and not isinstance(self._deaf, BrokenPipeError):
+            raise self._deaf
         return Applied(self.run, self.summary, tuple(dict.fromkeys(self.exits)))
 
     # -- running
@@ -130,7 +140,7 @@ class Apply:
         """The organization's limits change while a long run goes on: another client's use, a new tier, bought credits."""
         while self.view is not None:
             await self.bound.around.clock.sleep(READ_AGAIN)
-            with suppress(FlowrunError):
+            with suppress(Exception):  # what was read before still holds
                 self.view = await read_organization(self.bound, self.view.lowered, self.view.queue_ahead)
 
     def _recovery(self, deciding: Deciding) -> Recovery:
@@ -147,7 +157,7 @@ class Apply:
 
     def _deciding(self) -> Deciding:
         bound, planner = self.bound, self.planner
-        run = Run(self.run, bound.owner, self._limits, stopping=lambda: bool(self._interrupts))
+        run = Run(self.run, bound.owner, self._limits, stopping=lambda: bool(self._interrupts), is_gone=_is_no_more)
         forced = frozenset(row.task for row, _ in bound.ledger.open() if row.origin.forced)
 
         def origin_of(step: Step, take: TakeStep) -> Origin:
@@ -285,6 +295,11 @@ def _env_value(bound: Bound, name: str) -> Secret:
     return Secret(MASK if bound.choice.name == "sandbox" else bound.around.environ.get(name, ""))
 
 
+def _is_no_more(store: str) -> bool:
+    """A store that was moved or deleted with its project: nobody else will settle what it waits for."""
+    return not Path(store).exists()
+
+
 def _exit_of_error(error: Exception) -> Exit:
     if isinstance(error, ExceptionGroup):
         return _exit_of_error(error.exceptions[0])
@@ -296,7 +311,8 @@ def _exit_of_error(error: Exception) -> Exit:
 def _exits_of(summary: Summary, driver: Driver | None, signal: Exit) -> list[Exit]:
     """Every exit code that applies to what happened."""
     stopping = driver.scheduler.stopping if driver else None
-    verdicts = {trouble.verdict for trouble in summary.troubles.values() if _counts(trouble, summary)}
+    units = driver.scheduler.units if driver else {}
+    verdicts = {each.verdict for unit, each in summary.troubles.items() if _counts(each, units.get(unit))}
     found = []
     if summary.interrupted:
         found.append(signal)
@@ -315,10 +331,10 @@ def _exits_of(summary: Summary, driver: Driver | None, signal: Exit) -> list[Exi
     return found or [Exit.DONE]
 
 
-def _counts(trouble: Trouble, summary: Summary) -> bool:
+def _counts(trouble: Trouble, unit: Unit | None) -> bool:
     """Whether a trouble is one in the end. A retry that waits for credits has failed nobody yet, and a pause never does."""
     if trouble.verdict in (Verdict.PAUSE_MODEL.value, Verdict.PAUSE_RUN.value):
         return False
     if trouble.verdict in (Verdict.RETRY.value, Verdict.RESEND.value):
-        return summary.states.get(trouble.address) in (NodeState.FAILED, NodeState.REJECTED)
+        return unit is not None and unit.state in (NodeState.FAILED, NodeState.REJECTED)
     return True

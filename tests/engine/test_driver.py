@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,6 +37,7 @@ class Decisions:
     made: dict[str, Any] = field(default_factory=dict)
     settled: list[Settle] = field(default_factory=list)
     anew: dict[str, bool] = field(default_factory=dict)
+    shares: dict[str, bool] = field(default_factory=lambda: defaultdict(bool))
 
     def __post_init__(self) -> None:
         self.ports = self.process.ports()

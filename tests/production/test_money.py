@@ -240,3 +240,78 @@ def test_a_run_that_was_cut_short_tells_what_it_paid(tmp_path: Path, monkeypatch
     stage.apply()
     [row] = past_runs(None, 5, stage.options(), Surroundings(environ={}, cwd=tmp_path))
     assert (row.exit, row.submitted, row.credits) == (None, 2, 10)
+
+
+def test_a_late_twin_does_not_pay_where_its_maker_failed(tmp_path: Path) -> None:
+    node = '{uses: text_to_image, with: {model: gen4_image, promptText: alpha, ratio: "1280:720"}'
+    text = f"flowrun: 1\nname: twins\nnodes:\n  a0: {node}}}\n" + "".join(
+        f'  b{n}: {{uses: text_to_image, with: {{model: gen4_image, promptText: b{n}, ratio: "1280:720"}}}}\n'
+        f"  a{n}: {node}, needs: [b{n}]}}\n"
+        for n in (1, 2, 3)
+    )
+    stage = Stage(tmp_path, text, scenario="faults: [{on: tasks, match: {prompt: alpha}, do: {status: 404}}]\n")
+    plan = stage.plan()
+    done = stage.apply()
+    assert done.exit is Exit.FAILED
+    assert stage.submissions == plan.submissions == 4
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), RuntimeError("odd")])
+def test_whoever_shows_the_run_cannot_end_it(tmp_path: Path, error: Exception) -> None:
+    def deaf(interrupt: object, event: ev.Event) -> None:
+        if isinstance(event, ev.Submitted):
+            raise error
+
+    fault = "faults: [{on: text_to_image, match: {prompt: beta}, do: {delay: 60}}]\n"
+    stage = Stage(tmp_path, TWO, scenario=fault, on_event=deaf)
+    with pytest.raises(type(error)):
+        stage.apply()
+    assert {step.decision.value for step in stage.plan().steps.values()} == {"hit"}
+    assert stage.submissions == 2
+
+
+def test_a_forced_result_flows_although_its_pick_could_not_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = Stage(tmp_path, TWO)
+    stage.apply()
+
+    def full(*args: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "picks")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(DiskPicks, "set", full)
+        done = stage.apply(force=("a",))
+    assert done.exit is Exit.SURROUNDINGS
+    [step] = [step for at, step in stage.plan().steps.items() if str(at) == "a"]
+    assert step.takes[0].result is not None
+    assert step.takes[0].result.forced
+
+
+def test_force_after_the_project_was_renamed_in_flight(tmp_path: Path) -> None:
+    old = Stage(tmp_path / "old", TWO, on_event=_interrupt_at_submitted)
+    old.apply()
+    (tmp_path / "old").rename(tmp_path / "new")
+    new = Stage(tmp_path / "new", TWO, now=old.now)
+    assert new.apply().exit is Exit.DONE
+    assert new.submissions == 2
+    assert new.apply(force=("a",)).summary.submitted == 1
+
+
+def test_a_forced_take_beyond_those_asked_for_is_in_the_plan(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, CHAIN)
+    plan = stage.plan(force=("shot[a]#2",))
+    assert plan.most_submissions == 4
+    done = stage.apply(force=("shot[a]#2",))
+    assert (done.exit, done.summary.submitted) == (Exit.DONE, 4)
+
+
+def test_a_take_that_failed_for_good_is_told_although_another_flows(tmp_path: Path) -> None:
+    fault = "faults: [{on: text_to_image, match: {prompt: alpha, nth: 1}, do: {fail: INTERNAL}}]\n"
+    text = TWO.replace(
+        "a:\n        uses: text_to_image\n", "a:\n        uses: text_to_image\n        takes: 2\n        retry: 0\n", 1
+    )
+    stage = Stage(tmp_path, text, scenario=fault)
+    done = stage.apply()
+    assert done.exit is Exit.FAILED
+    assert done.summary.states["a"] is NodeState.SUCCEEDED
