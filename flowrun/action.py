@@ -69,3 +69,14 @@ class ActionDoc:
         """Raises KeyError or TypeError for what is no action document."""
         inputs = {name: MediaInput.from_json(each) for name, each in data["inputs"].items()}
         return cls(**{**data, "inputs": inputs})
+
+
+def env_names(request: Any) -> set[str]:
+    """Names of the environment variables whose values stand in a request."""
+    if isinstance(request, Mapping):
+        if ENV in request:
+            return {str(request[ENV])}
+        return {name for each in request.values() for name in env_names(each)}
+    if isinstance(request, list | tuple):
+        return {name for each in request for name in env_names(each)}
+    return set()

@@ -35,9 +35,10 @@ if TYPE_CHECKING:
 )
 @click.option("--overwrite", is_flag=True, help="Replace exported files that were changed by hand.")
 @click.option("--prune", is_flag=True, help="Remove exported files that nothing exports any more.")
+@click.option("--verbose", "-v", is_flag=True, help="List unchanged nodes in the plan too.")
 @click.option("--events", metavar="-|PATH", help="Every event as NDJSON, as it happens.")
 @shown
-def apply(file: Path, yes: bool, on_quota: str | None, events: str | None, **flags: Any) -> None:
+def apply(file: Path, yes: bool, on_quota: str | None, verbose: bool, events: str | None, **flags: Any) -> None:
     """Plan, confirm where it matters, generate what is missing, export the outputs.
 
     Interrupt once: nothing new starts, tasks in flight stay at the API and on record, and the next apply takes them up.
@@ -54,7 +55,7 @@ def apply(file: Path, yes: bool, on_quota: str | None, events: str | None, **fla
     started = time.monotonic()
     production = Production(file, options, Surroundings())
     lines = Lines(output.talk, output.colour, output.quiet, output.width if sys.stderr.isatty() else None)
-    asker = _Asker(file, options, output, yes)
+    asker = _Asker(file, options, output, yes, verbose)
     with _event_sink(events) as sink:
 
         def emit(event: Event) -> None:
@@ -70,18 +71,19 @@ def apply(file: Path, yes: bool, on_quota: str | None, events: str | None, **fla
 class _Asker:
     """One question, on a terminal, where real credits would be spent."""
 
-    def __init__(self, file: Path, options: Options, output: Output, yes: bool) -> None:
-        self._file, self._options, self._output, self._yes = file, options, output, yes
+    def __init__(self, file: Path, options: Options, output: Output, yes: bool, verbose: bool = False) -> None:
+        self._file, self._options, self._output, self._yes, self._verbose = file, options, output, yes, verbose
         self.agreed: Proposal | None = None
 
     def confirm(self, proposal: Proposal) -> bool:
-        from flowrun.cli.plan import plan_words
+        from flowrun.cli.plan import plan_words, warn
 
         self.agreed = proposal
         if proposal.banner:
             self._output.chat(proposal.banner)
+        warn(proposal, self._output)
         if proposal.plan.needs_provider or not proposal.plan.is_done:
-            self._output.chat(plan_words(proposal, self._file, self._options, self._output))
+            self._output.chat(plan_words(proposal, self._file, self._options, self._output, verbose=self._verbose))
         if not proposal.spends or self._yes:
             return True
         if can_ask():

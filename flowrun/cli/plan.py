@@ -25,7 +25,6 @@ def plan(file: Path, strict: bool, verbose: bool, **flags: Any) -> None:
     """Show what an apply would run and why, what it costs and about how long it takes. Spends nothing, needs no key."""
     output = output_of(flags)
     from flowrun.cli.failing import tell_diagnostics
-    from flowrun.diagnostics.render import to_text
     from flowrun.production.options import Surroundings
     from flowrun.production.production import Production
 
@@ -36,18 +35,20 @@ def plan(file: Path, strict: bool, verbose: bool, **flags: Any) -> None:
         raise SystemExit(tell_diagnostics([*problems, *proposal.plan.warnings], output) or 2)
     if proposal.banner:
         output.chat(proposal.banner)
-    if proposal.plan.warnings and not output.quiet:
-        output.talk(to_text(proposal.plan.warnings, _no_source, output.colour))
+    warn(proposal, output)
     if output.json:
         output.document(proposal.document())
     else:
         output.data(plan_words(proposal, file, options, output, verbose=verbose, colour=output.data_colour))
 
 
-def _no_source(name: str) -> str | None:
+def warn(proposal: Proposal, output: Output) -> None:
+    """The plan's warnings, where anybody listens."""
     from flowrun.cli.failing import source
+    from flowrun.diagnostics.render import to_text
 
-    return source(name)
+    if proposal.plan.warnings and not output.quiet:
+        output.talk(to_text(proposal.plan.warnings, source, output.colour))
 
 
 def plan_words(

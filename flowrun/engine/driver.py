@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
-from dataclasses import asdict, dataclass, field
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
 from itertools import count
 from typing import Any
 
@@ -19,13 +20,14 @@ from flowrun.engine import events as ev
 from flowrun.engine.attempt import Admission, FoundResult, Go, InDoubt, Joined, TakenUp, admit, carry_out
 from flowrun.engine.body import needs_preparing, prepare
 from flowrun.engine.deciding import Deciding
-from flowrun.engine.failure import Failure
+from flowrun.engine.failure import AttemptError, Failure
+from flowrun.engine.follow import poll_to_end
 from flowrun.engine.ports import Attempt
 from flowrun.engine.recovery import Recovery
 from flowrun.engine.scheduler import Scheduler
 from flowrun.engine.states import NodeState
-from flowrun.engine.verdicts import of_bug, of_doubt, of_error
-from flowrun.ids import ActionKey, OwnerId
+from flowrun.engine.verdicts import TIMED_OUT, of_bug, of_doubt, of_error
+from flowrun.ids import ActionKey, OwnerId, TaskId
 from flowrun.ledger.protocol import Over, Wait
 from flowrun.store.protocol import Result
 
@@ -232,7 +234,10 @@ class Driver:
             carried = await carry_out(attempt, admission)
         except Exception as error:
             _refuse(maker, error)
-            return self._failed(unit, self._failure_of(error))
+            failure = self._failure_of(error)
+            if failure.code == TIMED_OUT and failure.task is not None:
+                self._spawn(f"watch {failure.task}", self._watch(attempt, TaskId(failure.task)))
+            return self._failed(unit, failure)
         except asyncio.CancelledError:
             maker.cancel()
             raise
@@ -245,6 +250,12 @@ class Driver:
             return ev.Found(self._now(), unit, result.id)
         files = tuple(output.digest.sha256 for output in result.outputs)
         return ev.Stored(self._now(), unit, result.task, result.id, files, result.credits)
+
+    async def _watch(self, attempt: Attempt, task: TaskId) -> None:
+        """Nobody waits for the task any more, but for its end, which frees the slot."""
+        patient = replace(attempt, doc=replace(attempt.doc, timeout=None), report=lambda event: None)
+        with suppress(AttemptError, OSError):
+            await poll_to_end(patient, task, False)
 
     async def _follow(self, unit: str) -> ev.Event:
         """A twin of one that is being made in this run: its result is ours."""

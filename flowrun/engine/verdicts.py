@@ -16,6 +16,7 @@ from flowrun.runway.pace import overload_backoff, quota_pause
 from flowrun.runway.policy import SUBMISSIONS, Charged, FailureRule, RetryKind, Scope, rule_for
 from flowrun.runway.values import Task, TaskStatus
 
+TIMED_OUT = "timeout"
 _SCOPES = {
     Scope.NODE: Verdict.FAIL,
     Scope.REQUEST: Verdict.RESEND,
@@ -99,7 +100,7 @@ def of_gone_task(task: str, doc: ActionDoc) -> tuple[Failure, Failed]:
 def of_timeout(task: str, seconds: float) -> Failure:
     return Failure(
         Verdict.FAIL,
-        "timeout",
+        TIMED_OUT,
         f"Task {task} has been running for more than {seconds:g} s; this run stops waiting for it.",
         "The task stays on record: the next apply collects it.",
         task,

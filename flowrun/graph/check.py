@@ -77,6 +77,10 @@ def found_wrong(instance: Instance, request: Request, seen: Mapping[Path, Seen])
 
     for problem in instance.spec.check(_checkable(request.value, (), seen), facts):
         yield _diagnostic(problem, instance, request)
+    if instance.takes > 1 and instance.spec.accepts_seed and request.value.get("seed") is not None:
+        message = f"{instance.takes} takes with one seed come out alike, and each is paid for"
+        hint = "leave the seed away, and each take gets its own"
+        yield Diagnostic("seed-repeated", message, request.span_at(("seed",)), hint, severity=Severity.WARNING)
 
 
 def _checkable(value: Any, path: Path, seen: Mapping[Path, Seen]) -> Any:

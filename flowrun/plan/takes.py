@@ -104,7 +104,7 @@ class TakeDecider:
         if uncertain:
             self.resent.add(doc.key)
         maker = self.remade.get(doc.key, case.address)
-        if maker != case.address and self.waits(case.address, maker):
+        if maker != case.address and self.may_run(case.address) and self.waits(case.address, maker):
             return _shared(case, maker)
         forced = self._is_forced(case)
         if case.found.results and not forced:
@@ -173,7 +173,7 @@ class TakeDecider:
     def _unused_pick(self, last: Result, case: Case) -> str | None:
         """A person's pick among the results of the recipe that was here before."""
         pick = self.sources.picks.get(last.recipe) if last.recipe != case.doc.recipe else None
-        if pick is None or pick.by != "user":
+        if pick is None or pick.by == "default":
             return None
         return f"take {pick.take} was picked for another recipe; that pick is kept and not used"
 

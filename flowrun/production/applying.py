@@ -239,6 +239,10 @@ class Apply:
     def _export(self) -> None:
         flow = self.graph.flow
         named = self.named()
+        for problem in named.problems:
+            if problem.is_error:  # known only now that everything is made; the other outputs are exported all the same
+                self._trouble(f"outputs ({problem.span})", problem.code, problem.message)
+                self.exits.append(Exit.WRONG)
         exporter = make_exporter(self.bound, flow.manifest.path, flow.name, flow.profile)
         try:
             export_all(named, exporter, self.bound, self.emit)

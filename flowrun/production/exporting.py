@@ -69,7 +69,7 @@ def _name(export: Export, named: Named) -> None:
         message = f"'{export.path}' is a name for {error.claimed.value}, but the output is {media_type}"
         named.problems.append(Diagnostic("wrong-extension", message, export.span, "leave the extension away"))
         return
-    if path.corrected and export.file is not None:
+    if path.corrected and (export.file is not None or export.kind is not MediaKind.IMAGE):
         message = f"'{export.path}' is {media_type}: exported as '{path.path}'"
         named.problems.append(Diagnostic("corrected-extension", message, export.span, severity=Severity.WARNING))
     if any(len(part.encode()) > LONGEST_NAME for part in path.path.split("/")):
@@ -84,6 +84,18 @@ def _clashes(placings: list[tuple[str, Export]]) -> Iterable[Diagnostic]:
     for one, other in collisions(path for path, _ in placings):
         hint = 'tell them apart by {{ each.key }} or another "path:"'
         yield Diagnostic("export-clash", f"two outputs go to one path: '{one}' and '{other}'", spans[other], hint)
+
+
+def without_clashes(named: Named) -> list[tuple[str, Export]]:
+    """The placings that can all be placed: of two that clash, the first."""
+    clashing = {other for _, other in collisions(path for path, _ in named.placings)}
+    kept: dict[str, tuple[str, Export]] = {}
+    for path, export in named.placings:
+        if path not in clashing or path not in kept:
+            kept.setdefault(path, (path, export))
+    paths = list(kept)
+    unplaceable = {other for one, other in collisions(paths)}
+    return [each for path, each in kept.items() if path not in unplaceable]
 
 
 def make_exporter(bound: Bound, manifest: Path, flow: str, profile: str) -> Exporter:
@@ -118,7 +130,7 @@ def _below(path: Path, project: Path) -> str:
 
 def export_all(named: Named, exporter: Exporter, bound: Bound, emit: Callable[[ev.Event], None]) -> None:
     """Place every file that is there; tell what became of each output. Raises OSError, FolderOwnedError."""
-    ready = [(path, export) for path, export in named.placings if export.file is not None]
+    ready = [(path, export) for path, export in without_clashes(named) if export.file is not None]
     wanted = [Placing(path, export.file, export.output, str(export.address)) for path, export in ready if export.file]
     pending = {(each.output, str(each.address)) for each in named.absent if each.why == "missing"}
     pending |= {(export.output, str(export.address)) for _, export in named.placings if export.file is None}

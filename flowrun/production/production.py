@@ -17,7 +17,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from flowrun.diagnostics.model import Diagnostic, DiagnosticError, in_order
+from flowrun.action import env_names
+from flowrun.diagnostics.model import Diagnostic, DiagnosticError, Severity, in_order
 from flowrun.engine import events as ev
 from flowrun.engine.estimate import expected_seconds
 from flowrun.graph.address import Address
@@ -29,6 +30,7 @@ from flowrun.graph.select import SelectionError, select
 from flowrun.ids import RunId
 from flowrun.manifest import Flow, read, resolve
 from flowrun.operations.catalogue import catalogue
+from flowrun.plan.model import Decision
 from flowrun.plan.planner import Planner
 from flowrun.plan.sources import Sources, Wishes
 from flowrun.plan.whole import Plan, make_plan
@@ -224,7 +226,9 @@ class Production:
         return Planner(graph, source, sources, self._wishes(graph, at))
 
     def _make_plan(self, planner: Planner, graph: Graph) -> Plan:
-        return make_plan(planner, graph.warnings)
+        made = make_plan(planner, graph.warnings)
+        found = [each for each in self._export_problems(planner) if not each.is_error]
+        return replace(made, warnings=in_order([*made.warnings, *found, *_unseen_secrets(made)]))
 
     def _wishes(self, graph: Graph, at: Bound) -> Wishes:
         options = self.options
@@ -290,6 +294,17 @@ class Production:
 def _daily_left(plan: Plan, view: OrganizationView | None) -> dict[str, int | None]:
     models = {step.model for step in plan.steps.values() if step.cost.high or step.cost.unknown or step.submissions}
     return {model: view.daily_left(model) for model in sorted(models)} if view else {}
+
+
+def _unseen_secrets(plan: Plan) -> list[Diagnostic]:
+    """Said once: a result is used although the value of a secret in it may have changed."""
+    hits = [take for step in plan.steps.values() for take in step.takes if take.decision is Decision.HIT and take.doc]
+    names = sorted({name for take in hits if take.doc for name in env_names(take.doc.request)})
+    if not names:
+        return []
+    message = f"a change of {', '.join(names)} is not seen: secrets are part of a recipe by name, not by value"
+    hint = "give the node another 'cache' salt to make it anew"
+    return [Diagnostic("env-not-seen", message, None, hint, severity=Severity.WARNING)]
 
 
 def _stop_on_problems(problems: list[Diagnostic]) -> None:

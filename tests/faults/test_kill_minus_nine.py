@@ -94,10 +94,12 @@ class Project:
             time.sleep(0.01)
 
 
-def _settle(project: Project) -> dict[str, Any]:
-    """Apply until done, with a person's word where one is needed; nothing may be sent twice unasked."""
+def _settle(project: Project) -> int:
+    """Apply until done, with a person's word where one is needed; nothing may be sent twice unasked. How many words it took:
+    several requests may have been on the wire when the process died."""
     before = project.submissions
     code, document, err = project.apply()
+    names: list[str] = []
     if code == 6:
         assert "--resend" in err
         assert "forget" in err
@@ -105,7 +107,7 @@ def _settle(project: Project) -> dict[str, Any]:
         names = [each["address"] for each in document["troubles"] if each["verdict"] == "doubt"]
         code, document, _ = project.apply(*(flag for name in names for flag in ("--resend", name)))
     assert code == 0, err
-    return document
+    return len(names)
 
 
 def _commands(text: str) -> list[list[str]]:
@@ -123,9 +125,9 @@ def test_kill_minus_nine_and_apply_again(tmp_path: Path, submitted: int, delay: 
     time.sleep(delay)  # into the task's running, downloading and storing
     process.kill()
     process.communicate(timeout=DEADLINE)
-    _settle(project)
+    words = _settle(project)
     accepted = [(each["operation"], each["prompt"]) for each in project.report()["submissions"]]
-    assert len(accepted) - len(set(accepted)) <= 1, "only a person's resend may repeat a request"
+    assert len(accepted) - len(set(accepted)) <= words, "only a person's resend may repeat a request"
     files = sorted((tmp_path / "p/out/sandbox/killed/shots").iterdir())
     assert [file.name for file in files] == ["1.mp4", "2.mp4", "3.mp4"]
     assert all(probe(file).kind.value == "video" for file in files)

@@ -315,3 +315,53 @@ def test_a_take_that_failed_for_good_is_told_although_another_flows(tmp_path: Pa
     done = stage.apply()
     assert done.exit is Exit.FAILED
     assert done.summary.states["a"] is NodeState.SUCCEEDED
+
+
+def test_a_task_that_timed_out_still_frees_its_slot(tmp_path: Path) -> None:
+    text = """
+        flowrun: 1
+        name: slow
+        limits: {concurrency: {gen4_image: 1}}
+        nodes:
+          b:
+            foreach: 3
+            uses: text_to_image
+            timeout: 5s
+            with: {model: gen4_image, promptText: "b {{ each.key }}", ratio: "1280:720"}
+    """
+    stage = Stage(tmp_path, text, scenario="")
+    done = stage.apply()
+    assert done.exit is Exit.FAILED
+    assert stage.submissions == 3
+    assert stage.sandbox["peak"]["gen4_image"] == 1
+    stage.now += 60
+    assert stage.apply().exit is Exit.DONE
+    assert stage.submissions == 3
+
+
+def test_a_clash_known_only_after_the_run_costs_no_other_export(tmp_path: Path) -> None:
+    text = """
+        flowrun: 1
+        name: clash
+        nodes:
+          a:
+            foreach: 2
+            uses: text_to_image
+            with: {model: gen4_image, promptText: "a {{ each.key }}", ratio: "1280:720"}
+        outputs:
+          good: "{{ nodes.a['1'].output }}"
+          w: {from: "{{ nodes.a.outputs }}", path: "x{{ nodes.a['1'].output.width }}"}
+    """
+    stage = Stage(tmp_path, text)
+    done = stage.apply()
+    assert Exit.WRONG in done.exits
+    assert Exit.BUG not in done.exits
+    assert "clash/good/1.png" in stage.exports()
+
+
+def test_takes_with_one_seed_are_warned_of(tmp_path: Path) -> None:
+    text = TWO.replace('promptText: "alpha"', 'promptText: "alpha", seed: 7').replace(
+        "a:\n        uses: text_to_image\n", "a:\n        uses: text_to_image\n        takes: 2\n", 1
+    )
+    codes = [each.code for each in Stage(tmp_path, text).plan().warnings]
+    assert codes == ["seed-repeated"]

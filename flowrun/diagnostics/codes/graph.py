@@ -118,6 +118,16 @@ CODES = (
         "is exported under the right one.",
     ),
     Code(
+        "seed-repeated",
+        "A node with several takes has a seed. It is sent with every take, so the takes come out much alike, and each of them "
+        "is paid for. Without a seed each take gets one of its own, which is recorded with its result.",
+    ),
+    Code(
+        "env-not-seen",
+        "A result is used that was made with the value of an environment variable. Such values are secrets: a recipe holds "
+        "their names alone, so a changed value makes nothing new.",
+    ),
+    Code(
         "export-clash",
         "Two files would be exported to one path, or to paths that some file systems cannot tell apart. The paths of a "
         "fan-out differ when they hold `{{ each.key }}`.",
