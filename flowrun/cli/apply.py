@@ -76,6 +76,7 @@ class _Asker:
         self.agreed: Proposal | None = None
 
     def confirm(self, proposal: Proposal) -> bool:
+        """Show the plan; whether it may be carried out."""
         from flowrun.cli.plan import plan_words, warn
 
         self.agreed = proposal
@@ -121,6 +122,7 @@ class _Sink:
         self._stream: TextIO | None = stream
 
     def write(self, event: Event) -> None:
+        """One line. Raises OSError where the file cannot take it."""
         from flowrun.engine.events import to_json
 
         if self._stream is None:

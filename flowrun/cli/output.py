@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -44,7 +45,8 @@ class Output:
 
     def talk(self, text: str) -> None:
         """For the person, not for the pipe. Errors and warnings are talked about even when it is quiet."""
-        click.echo(text, err=True, color=self.colour)
+        with suppress(BrokenPipeError):  # nobody reads it any more; the exit code still tells
+            click.echo(text, err=True, color=self.colour)
 
     def chat(self, text: str) -> None:
         """Talk that `--quiet` leaves out."""

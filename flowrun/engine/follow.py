@@ -67,6 +67,7 @@ class _Watch:
         self._running_since: float | None = None
 
     def look(self, seen: Task) -> None:
+        """Take in one answer about a task that has not ended. Raises AttemptError where it has run for too long."""
         now = self._attempt.now()
         if (seen.status.value, seen.progress) != self._last:
             self._last = (seen.status.value, seen.progress)

@@ -133,6 +133,7 @@ class Summary:
         return {**found, **({"pending": len(self.pending)} if self.pending else {})}
 
     def to_json(self) -> dict[str, Any]:
+        """As `apply --json` and the run's last event give it."""
         return {
             "nodes": self.counts(),
             "submitted": self.submitted,

@@ -98,6 +98,7 @@ def of_gone_task(task: str, doc: ActionDoc) -> tuple[Failure, Failed]:
 
 
 def of_timeout(task: str, seconds: float) -> Failure:
+    """A task that was RUNNING for longer than the node's `timeout` (seconds)."""
     return Failure(
         Verdict.FAIL,
         TIMED_OUT,

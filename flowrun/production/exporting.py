@@ -88,14 +88,11 @@ def _clashes(placings: list[tuple[str, Export]]) -> Iterable[Diagnostic]:
 
 def without_clashes(named: Named) -> list[tuple[str, Export]]:
     """The placings that can all be placed: of two that clash, the first."""
-    clashing = {other for _, other in collisions(path for path, _ in named.placings)}
-    kept: dict[str, tuple[str, Export]] = {}
+    first: dict[str, Export] = {}
     for path, export in named.placings:
-        if path not in clashing or path not in kept:
-            kept.setdefault(path, (path, export))
-    paths = list(kept)
-    unplaceable = {other for one, other in collisions(paths)}
-    return [each for path, each in kept.items() if path not in unplaceable]
+        first.setdefault(path, export)
+    clashing = {other for _, other in collisions(first)}
+    return [(path, export) for path, export in first.items() if path not in clashing]
 
 
 def make_exporter(bound: Bound, manifest: Path, flow: str, profile: str) -> Exporter:

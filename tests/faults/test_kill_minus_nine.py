@@ -86,6 +86,12 @@ class Project:
     def submissions(self) -> int:
         return len(self.report()["submissions"]) if (self.root / ".flowrun/sandbox/api").exists() else 0
 
+    def seen(self, what: str) -> int:
+        """Submissions accepted, or requests of one kind answered."""
+        if what == "submissions" or not self.submissions:
+            return self.submissions
+        return int(self.report()["requests"].get(what, 0))
+
     def until(self, true: Callable[[], bool], process: subprocess.Popen[str]) -> None:
         """Wait on a condition, with a deadline; or until the process is done."""
         end = time.monotonic() + DEADLINE
@@ -116,13 +122,16 @@ def _commands(text: str) -> list[list[str]]:
     return [shlex.split(line)[1:] for line in lines]
 
 
-@pytest.mark.parametrize("submitted", [0, 1, 2, 3, 4])
-@pytest.mark.parametrize("delay", [0.0, 0.35])
-def test_kill_minus_nine_and_apply_again(tmp_path: Path, submitted: int, delay: float) -> None:
+MOMENTS = [("submissions", number) for number in range(5)]
+MOMENTS += [("tasks", number) for number in (2, 8, 14)]  # while polling
+MOMENTS += [("download", number) for number in (1, 2, 4)]  # while collecting
+
+
+@pytest.mark.parametrize(("what", "number"), MOMENTS)
+def test_kill_minus_nine_and_apply_again(tmp_path: Path, what: str, number: int) -> None:
     project = Project(tmp_path / "p")
     process = project.start("--scenario", "scenario.yaml", "--quiet")
-    project.until(lambda: project.submissions >= submitted, process)
-    time.sleep(delay)  # into the task's running, downloading and storing
+    project.until(lambda: project.seen(what) >= number, process)
     process.kill()
     process.communicate(timeout=DEADLINE)
     words = _settle(project)

@@ -16,6 +16,11 @@ from tests.production.test_main_path import CHAIN, FIVE
 from tests.support.stage import Stage
 
 
+def full(*args: object, **kwargs: object) -> object:
+    """Any write to a full disk."""
+    raise OSError(errno.ENOSPC, "No space left on device", "somewhere")
+
+
 def test_key_refused_stops_before_anything_is_sent(tmp_path: Path) -> None:
     stage = Stage(tmp_path, CHAIN, scenario="faults: [{on: organization, do: {status: 401}}]\n")
     with pytest.raises(FlowrunError) as refused:
@@ -65,9 +70,6 @@ def test_full_disk_keeps_the_task_and_the_next_apply_collects_it(
 ) -> None:
     stage = Stage(tmp_path, CHAIN)
 
-    def full(*args: object, **kwargs: object) -> object:
-        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path))
-
     with monkeypatch.context() as patched:
         patched.setattr(DiskBlobs, "writer", full)
         done = stage.apply()
@@ -101,8 +103,7 @@ def test_ledger_that_is_no_ledger_is_damaged_and_untouched(tmp_path: Path) -> No
 def test_project_with_a_runway_result_and_no_key_stays_on_runway(tmp_path: Path) -> None:
     (tmp_path / ".flowrun/results/abc").mkdir(parents=True)
     (tmp_path / ".flowrun/results/abc/r.json").write_text("{}")
-    stage = Stage(tmp_path, CHAIN)
-    stage.options = lambda **flags: __import__("flowrun.production.options", fromlist=["Options"]).Options(**flags)  # type: ignore[method-assign]
+    stage = Stage(tmp_path, CHAIN, sandbox_flag=False)
     stage.environ["FLOWRUN_STATE_DIR"] = str(tmp_path / "state")
     with pytest.raises(FlowrunError) as no_key:
         stage.apply()
@@ -133,9 +134,6 @@ def test_a_pick_that_cannot_be_written_stops_the_run_in_good_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stage = Stage(tmp_path, CHAIN)
-
-    def full(*args: object, **kwargs: object) -> object:
-        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path))
 
     with monkeypatch.context() as patched:
         patched.setattr(DiskPicks, "set", full)

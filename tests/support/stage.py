@@ -36,6 +36,7 @@ class Stage:
     manifest: str
     scenario: str = ""
     file: str = "flow.yaml"
+    sandbox_flag: bool = True  # False: the provider is chosen as without any flag
     now: float = START
     environ: dict[str, str] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
@@ -59,6 +60,8 @@ class Stage:
         self.path.write_text(text.replace(old, new), encoding="utf-8")
 
     def options(self, **flags: Any) -> Options:
+        if not self.sandbox_flag:
+            return Options(**flags)
         scenario = self.root / "scenario.yaml"
         scenario.write_text(TINY + textwrap.dedent(self.scenario), encoding="utf-8")
         return Options(scenario=scenario, **flags)
