@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["load"]
+__all__ = ["load", "load_async"]
 
 
 def __getattr__(name: str) -> Any:
-    """`load` is imported when it is first asked for: importing flowrun does no work."""
-    if name == "load":
-        from flowrun.production.production import load
+    """`load` and its twin are imported when they are first asked for: importing flowrun does no work."""
+    if name in __all__:
+        from flowrun.production import production
 
-        return load
+        return getattr(production, name)
     raise AttributeError(f"module 'flowrun' has no attribute '{name}'")

@@ -61,10 +61,13 @@ STATES = {
 
 EVENTS = {
     "run-started": "A run begins. `cap`: the most credits it may commit.",
+    "limits-read": "What the organization allows: for each model that may run, generations at once and those the day has left; "
+    "the balance. At the start, and again when it changed.",
     "expanded": "The nodes of the run, each with what it waits for.",
     "decided": "What the planner says of one node, with one entry a take.",
     "prepared": "The inputs of a take are stored and uploaded.",
-    "queued": "A limit holds a take up. `until`: when that may change by itself.",
+    "queued": "A limit holds a take up. `until`: when that may change by itself; `elsewhere`: slots of its model that this run "
+    "does not hold.",
     "over-cap": "A take does not fit the credits. `left`: what remains.",
     "granted": "A take may go on. `how`: `new`, `resumed` (a task in flight), `joined` (another process has it) or `shared`.",
     "submitted": "The API accepted a request. `credits`: the estimate.",
@@ -80,6 +83,7 @@ EVENTS = {
     "halted": "The surroundings fail beside any attempt, as a full disk does; nothing new starts.",
     "interrupted": "Ctrl-C or SIGTERM. `times`: how often.",
     "exported": "What became of one exported file.",
+    "export-failed": "Outputs could not be exported. What was made is in the store.",
     "run-ended": "The run is over, with its exit code and summary.",
 }
 
@@ -95,7 +99,7 @@ EXITS = {
     5: ("the store or the ledger is damaged", "Read which file, and move it aside only as the hint says."),
     6: ("nobody knows whether a request was accepted", "Decide: `flowrun forget`, or `--resend`."),
     7: ("the surroundings failed: key, network, disk, permission", "Mend it and apply again; nothing is lost."),
-    10: ("reserved for plans that report changes", "No command of this version ends so."),
+    10: ("`plan --detailed-exitcode`: something to do", "Apply, or look at what the plan stops at."),
     70: ("a bug in flowrun", "A report lies in `.flowrun/logs/` of the working folder. What was sent is on record."),
     130: ("Ctrl-C", "Apply again: tasks in flight are taken up."),
     143: ("SIGTERM", "Apply again: tasks in flight are taken up."),

@@ -28,6 +28,7 @@ GRID = 2  # drawn so many times as large, then averaged down: soft edges from wh
 
 PAPER, SHADOW = (243, 239, 231), (222, 216, 204)
 GREEN, DARK, LIGHT, CREAM = (46, 139, 87), (28, 98, 60), (92, 178, 124), (250, 244, 226)
+STEEL = (176, 182, 186)
 Colour = tuple[int, int, int]
 Box = tuple[int, int, int, int]
 
@@ -78,7 +79,27 @@ def knit(image: Image.Image, shape: str, box: Box) -> None:
     image.paste(wool, mask=mask)
 
 
-ASSETS: dict[str, Callable[[], Image.Image]] = {"fox-trailer/refs/scarf.png": scarf}
+def bottle() -> Image.Image:
+    """A steel bottle from the front: a green body with a light from the left, a cream cap with a loop to carry it by."""
+    image = Image.new("RGB", (SIDE * GRID, SIDE * GRID), PAPER)
+    draw = ImageDraw.Draw(image)
+    draw.ellipse((420, 1120, 940, 1200), SHADOW)
+    draw.arc((530, 70, 750, 300), 150, 390, CREAM, 30)
+    draw.rounded_rectangle((516, 180, 764, 330), 36, CREAM)
+    draw.rectangle((540, 330, 740, 380), STEEL)
+    draw.rounded_rectangle((440, 380, 840, 1160), 110, DARK)
+    draw.rounded_rectangle((456, 396, 824, 1144), 96, GREEN)
+    draw.rounded_rectangle((500, 460, 556, 1080), 28, LIGHT)
+    draw.rectangle((456, 700, 824, 760), CREAM)
+    for y in range(196, 320, 28):
+        draw.line((540, y, 740, y), SHADOW, 6)
+    return image.reduce(GRID)
+
+
+ASSETS: dict[str, Callable[[], Image.Image]] = {
+    "fox-trailer/refs/scarf.png": scarf,
+    "product-spot/refs/bottle.png": bottle,
+}
 
 
 def encoded(image: Image.Image) -> bytes:

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from flowrun.cli.flags import FILE, options_of, output_of, provided, shown, valued
+from flowrun.cli.flags import FILE, NODE, options_of, output_of, provided, shown, valued
+from flowrun.cli.output import Form, Output
 
 
 @click.command()
@@ -18,6 +19,7 @@ def org(**flags: Any) -> None:
     output = output_of(flags)
     from flowrun.production.options import Surroundings
     from flowrun.production.queries import organization
+    from flowrun.ui.runs_markdown import org_markdown
     from flowrun.ui.runs_text import org_text
 
     found, provider = organization(options_of(flags), Surroundings())
@@ -27,6 +29,8 @@ def org(**flags: Any) -> None:
             for name, limits in found.models.items()
         }
         output.document({"provider": provider, "balance": found.balance, "models": models})
+    elif output.form is Form.MARKDOWN:
+        output.page(org_markdown(found.models, found.used_today, found.balance, provider=provider))
     else:
         limits, used, balance = found.models, found.used_today, found.balance
         colour, width = output.data_colour, output.width
@@ -43,18 +47,21 @@ def status(**flags: Any) -> None:
 
     from flowrun.production.options import Surroundings
     from flowrun.production.queries import in_flight
+    from flowrun.ui.runs_markdown import status_markdown
     from flowrun.ui.runs_text import status_text
 
     tasks, uncertain = in_flight(options_of(flags), Surroundings())
     if output.json:
         output.document({"open": [asdict(row) for row in tasks], "uncertain": [asdict(row) for row in uncertain]})
+    elif output.form is Form.MARKDOWN:
+        output.page(status_markdown(tasks, uncertain))
     else:
         output.data(status_text(tasks, uncertain, colour=output.data_colour, width=output.width))
 
 
 @click.command()
 @FILE
-@click.argument("node")
+@NODE
 @valued
 @provided
 @shown
@@ -68,12 +75,14 @@ def forget(file: Path, node: str, **flags: Any) -> None:
     count = forget_uncertain(Production(file, options_of(flags), Surroundings(), demand=False), node)
     if output.json:
         output.document({"exit": 0, "forgotten": count})
-    output.chat(f"{count} uncertain submission{'s' if count != 1 else ''} of {node} forgotten; apply sends it anew")
+    _settled(
+        f"{count} uncertain submission{'s' if count != 1 else ''} of {node} forgotten; apply sends it anew", output
+    )
 
 
 @click.command()
 @FILE
-@click.argument("node")
+@NODE
 @click.option("--task", required=True, metavar="ID", help="The task that answers it, as the API names it.")
 @valued
 @provided
@@ -88,4 +97,12 @@ def adopt(file: Path, node: str, task: str, **flags: Any) -> None:
     address = adopt_task(Production(file, options_of(flags), Surroundings(), demand=False), node, task)
     if output.json:
         output.document({"exit": 0, "adopted": address, "task": task})
-    output.chat(f"task {task} is the answer of {address}; apply collects it")
+    _settled(f"task {task} is the answer of {address}; apply collects it", output)
+
+
+def _settled(text: str, output: Output) -> None:
+    from flowrun.diagnostics.escaping import markdown
+
+    if output.form is Form.MARKDOWN:
+        output.page(markdown(text))
+    output.chat(text)

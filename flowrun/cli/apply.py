@@ -10,19 +10,22 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 from flowrun.cli.flags import FILE, carried, options_of, output_of, planned, shown
-from flowrun.cli.output import Output, can_ask
+from flowrun.cli.output import Form, Output, can_ask
 
 if TYPE_CHECKING:
     from flowrun.engine.events import Event
     from flowrun.production.applying import Applied
     from flowrun.production.options import Options
     from flowrun.production.production import Proposal
+    from flowrun.ui.lines import Lines
+    from flowrun.ui.live import Live
 
 
 @click.command()
@@ -41,30 +44,37 @@ if TYPE_CHECKING:
 def apply(file: Path, yes: bool, on_quota: str | None, verbose: bool, events: str | None, **flags: Any) -> None:
     """Plan, confirm where it matters, generate what is missing, export the outputs.
 
+    FILE is a manifest, or a plan that `plan --save` wrote: that is carried out exactly, or refused if anything moved.
+
     Interrupt once: nothing new starts, tasks in flight stay at the API and on record, and the next apply takes them up.
     """
     output = output_of(flags)
-    if output.json and events == "-":
-        raise click.UsageError("--json and '--events -' both want stdout; write the events to a file.")
+    if output.form is not Form.TEXT and events == "-":
+        flag = "--json" if output.json else f"--format {output.form}"
+        raise click.UsageError(f"{flag} and '--events -' both want stdout; write the events to a file.")
     wait = can_ask() if on_quota is None else on_quota == "wait"
     options = options_of({**flags, "yes": yes, "wait_for_quota": wait})
+    from flowrun.cli.pages import tell_applied
+    from flowrun.cli.saved import tell_done
+    from flowrun.production.kept import open_production
     from flowrun.production.options import Surroundings
-    from flowrun.production.production import Production
-    from flowrun.ui.lines import Lines
 
     started = time.monotonic()
-    production = Production(file, options, Surroundings())
-    lines = Lines(output.talk, output.colour, output.quiet, output.width if sys.stderr.isatty() else None)
+    production = open_production(file, options, Surroundings(command=Output.words))
+    file, options = production.path, production.options
     asker = _Asker(file, options, output, yes, verbose)
-    with _event_sink(events) as sink:
+    with _event_sink(events) as sink, _view(output, events) as view:
 
         def emit(event: Event) -> None:
-            lines.take_in(event)
+            view.take_in(event)
             if sink is not None:
                 sink.write(event)
 
         applied = production.apply(confirm=asker.confirm, emit=emit, interruptible=_signals)
+    tell_done(production, output)
     _tell(file, applied, asker.agreed, options, time.monotonic() - started, output)
+    tell_applied(production, applied, asker.agreed, file, time.monotonic() - started, output)
+    _tell_beside(applied, output, verbose=verbose)
     raise SystemExit(int(applied.exit))
 
 
@@ -102,6 +112,18 @@ def _signals(interrupt: Callable[[int], None]) -> None:
     for name, code in codes.items():
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError, AttributeError):
             loop.add_signal_handler(getattr(signal, name), interrupt, code)
+
+
+def _view(output: Output, events: str | None) -> AbstractContextManager[Live | Lines]:
+    """What shows the run: live where lines can be drawn again and nothing else is written between them, else as lines."""
+    from flowrun.ui.lines import Lines
+    from flowrun.ui.live import Live, can_live
+
+    is_shared = events == "-" and sys.stdout.isatty()
+    if not output.quiet and not is_shared and can_live(sys.stderr, os.environ):
+        return Live(sys.stderr, output.colour, time.time)
+    width = output.width if sys.stderr.isatty() else None
+    return contextlib.nullcontext(Lines(output.talk, output.colour, output.quiet, width))
 
 
 @contextlib.contextmanager
@@ -142,7 +164,9 @@ def _tell(
 
     if output.json:
         codes = [int(code) for code in applied.exits]
-        output.document({"run": applied.run, "exit": int(applied.exit), "exits": codes, **applied.summary.to_json()})
+        beside = {"log": None if applied.log is None else str(applied.log), "warnings": applied.warnings}
+        first = {"run": applied.run, "exit": int(applied.exit), "exits": codes}
+        output.document({**first, **applied.summary.to_json(), **beside})
     text = summary_text(
         applied.summary,
         file=str(file),
@@ -155,3 +179,13 @@ def _tell(
         flags=carried(options),
     )
     (output.talk if applied.exit else output.chat)(text)
+
+
+def _tell_beside(applied: Applied, output: Output, *, verbose: bool) -> None:
+    """What went wrong beside the run, and where its log lies, where that may help."""
+    from flowrun.cli.failing import short
+
+    for warning in applied.warnings:
+        output.talk(f"warning: {warning}")
+    if applied.log is not None and (applied.exit or verbose):
+        (output.talk if verbose else output.chat)(f"Log: {short(applied.log)}")

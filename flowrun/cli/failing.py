@@ -13,8 +13,7 @@ from typing import Any
 import click
 
 from flowrun.cli.output import Output
-
-_LOGS = Path(".flowrun") / "logs"
+from flowrun.cli.pages import tell_error, tell_found
 
 
 def exit_code(error: BaseException) -> int:
@@ -39,6 +38,8 @@ def _output() -> Output:
 def _usage(error: click.ClickException, output: Output) -> int:
     if output.json:
         output.document({"exit": 2, "error": {"message": error.format_message(), "hint": None}})
+    else:
+        tell_error(error.format_message(), None, output)
     error.show(file=sys.stderr)
     return 2
 
@@ -67,6 +68,8 @@ def _ours(error: BaseException, output: Output) -> int:
 def _tell(code: int, message: str, hint: str | None, output: Output) -> int:
     if output.json:
         output.document({"exit": int(code), "error": {"message": message, "hint": hint}})
+    else:
+        tell_error(message, hint, output)
     output.talk(f"flowrun: {message}")
     if hint:
         output.talk(f"  hint: {hint}")
@@ -81,6 +84,8 @@ def tell_diagnostics(diagnostics: Iterable[Any], output: Output, *, code: int = 
     errors = sum(1 for each in found if each.is_error)
     if output.json:
         output.document({"exit": code if errors else 0, "diagnostics": to_json(found)})
+    else:
+        tell_found(found, output)
     if found:
         output.talk(to_text(found, source, output.colour))
     if errors:
@@ -96,18 +101,32 @@ def source(name: str) -> str | None:
 
 
 def _bug(error: BaseException, output: Output) -> int:
-    from flowrun.secret import mask
+    from flowrun.production.masking import Masker
+    from flowrun.production.run_log import log_of, write_bug
 
-    report = mask("".join(traceback.format_exception(error)))
-    where = _LOGS / f"bug-{time.strftime('%Y%m%d-%H%M%S')}.txt"
+    masked, log = Masker.of_all(), log_of(error)
     try:
-        _LOGS.mkdir(parents=True, exist_ok=True)
-        where.write_text(report, encoding="utf-8")
-        kept = f"a report is in {where}"
+        report = masked("".join(traceback.format_exception(error)))
+        kept = f"a report is in {short(write_bug(_project(), report, time.strftime('%Y%m%d-%H%M%S')))}"
     except OSError:
-        kept = mask(f"{type(error).__name__}: {error}")
+        kept = masked(f"{type(error).__name__}: {error}")
+    kept += f", and the run's log is {short(Path(log))}" if log else ""
     message = f"this is a bug in flowrun; {kept}"
     return _tell(70, message, "what was submitted is on record: apply again to take it up", output)
+
+
+def _project() -> Path:
+    """The project of the manifest that the command line names, else of the folder it was typed in."""
+    from flowrun.store.location import find_project
+
+    named = [Path(word) for word in Output.words[2:] if not word.startswith("-")]
+    manifest = next((each for each in named if each.suffix in (".yaml", ".yml", ".json") and each.is_file()), None)
+    return find_project(Path.cwd() / (manifest or "manifest"))
+
+
+def short(path: Path) -> str:
+    """`path` as one would type it from here."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def as_json(value: Any) -> str:

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from flowrun.cli.output import Output
+from flowrun.cli import completing
+from flowrun.cli.output import Form, Output
 
 if TYPE_CHECKING:
     from flowrun.production.options import Options
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-FILE = click.argument("file", type=click.Path(path_type=Path))
+FILE = click.argument("file", type=click.Path(path_type=Path), shell_complete=completing.manifests)
+NODE = click.argument("node", shell_complete=completing.nodes)
 
 
 def _all(*decorators: Callable[[Any], Any]) -> Callable[[Command], Command]:
@@ -26,17 +28,24 @@ def _all(*decorators: Callable[[Any], Any]) -> Callable[[Command], Command]:
     return apply
 
 
-shown = _all(
+toned = _all(  # `shown` for a command that has a --format of its own
     click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout."),
     click.option("--quiet", "-q", is_flag=True, help="Errors and results only."),
     click.option("--no-color", is_flag=True, help="No colour, whatever the terminal can."),
 )
 
+shown = _all(
+    click.option("--format", "as_form", type=click.Choice([form.value for form in Form]),
+                 help="Form of stdout: text, json (as --json), markdown, or github: annotations, and a step summary. [text]"),
+    toned,
+)  # fmt: skip
+
 valued = _all(
     click.option("--var", "vars", multiple=True, metavar="K=V", help="Set a variable; repeatable."),
     click.option("--vars-file", "vars_files", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
                  help="Variables from a YAML or JSON file; repeatable, later ones win."),
-    click.option("--profile", metavar="NAME", help="Lay a profile of the manifest over vars and defaults."),
+    click.option("--profile", metavar="NAME", shell_complete=completing.profiles,
+                 help="Lay a profile of the manifest over vars and defaults."),
 )  # fmt: skip
 
 provided = _all(
@@ -45,17 +54,19 @@ provided = _all(
 )
 
 selected = _all(
-    click.option("--select", "-s", multiple=True, metavar="NODES",
+    click.option("--select", "-s", multiple=True, metavar="NODES", shell_complete=completing.selections,
                  help="Generate these only: shot, shot[intro], +cut, hero+, tag:x, model:y; ',' unites, '&' intersects."),
-    click.option("--exclude", multiple=True, metavar="NODES", help="All but these; as --select."),
+    click.option("--exclude", multiple=True, metavar="NODES", shell_complete=completing.selections,
+                 help="All but these; as --select."),
 )  # fmt: skip
 
 planned = _all(
     valued,
     provided,
     selected,
-    click.option("--force", multiple=True, metavar="NODE", help="Make one more result of this node and pick it."),
-    click.option("--resend", multiple=True, metavar="NODE",
+    click.option("--force", multiple=True, metavar="NODE", shell_complete=completing.nodes,
+                 help="Make one more result of this node and pick it."),
+    click.option("--resend", multiple=True, metavar="NODE", shell_complete=completing.nodes,
                  help="Send an uncertain submission again, at the risk of paying twice."),
     click.option("--retry-rejected", is_flag=True, help="Send again what was refused for good."),
     click.option("--refresh", is_flag=True, help="Fetch https inputs again."),
@@ -63,12 +74,17 @@ planned = _all(
     click.option("--max-credits", type=click.IntRange(min=0), metavar="N", help="The most this apply may commit."),
     click.option("--allow-unknown-price", is_flag=True, help="Run nodes of unknown price under a cap."),
     click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Export below this folder."),
+    click.option("--offline", is_flag=True, help="Ask nothing over the network."),
 )  # fmt: skip
 
 
 def output_of(flags: dict[str, Any]) -> Output:
-    """Take the flags of `shown` out of all flags."""
-    return Output(flags.pop("as_json", False), flags.pop("quiet", False), flags.pop("no_color", False)).remember()
+    """Take the flags of `shown` out of all flags. Raises UsageError where two of them disagree."""
+    form, as_json = flags.pop("as_form", None), flags.pop("as_json", False)
+    if as_json and form not in (None, Form.JSON):
+        raise click.UsageError(f"--json and --format {form} both say what stdout is; give one of them.")
+    asked = Form.JSON if as_json else Form(form or Form.TEXT)
+    return Output(asked, flags.pop("quiet", False), flags.pop("no_color", False)).remember()
 
 
 def options_of(flags: dict[str, Any]) -> Options:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from flowrun.cli import completing
 from flowrun.cli.flags import FILE, options_of, output_of, provided, shown, valued
+from flowrun.cli.output import Form
+
+if TYPE_CHECKING:
+    from flowrun.production.queries import ExportedRow, ShownResult, ShownRun
 
 
 @click.command()
@@ -24,23 +29,32 @@ def outputs(file: Path, **flags: Any) -> None:
     from flowrun.production.options import Surroundings
     from flowrun.production.production import Production
     from flowrun.production.queries import exported
+    from flowrun.ui.runs_markdown import outputs_markdown
 
     rows = exported(Production(file, options_of(flags), Surroundings(), demand=False))
     if output.json:
         output.document([{**asdict(row), "path": str(row.path)} for row in rows])
         return
+    if output.form is Form.MARKDOWN:
+        output.page(outputs_markdown([(row.output, str(row.path), _remark(row)) for row in rows]))
+        return
     for row in rows:
         if row.exists and row.current:
             output.data(str(row.path))
         else:
-            why = "is gone" if row.current else "is not exported any more (apply --prune removes it)"
-            output.talk(f"{row.path} {why}")
+            output.talk(f"{row.path} {_remark(row)}")
     if not rows:
         output.chat(f"{file} has exported nothing yet; flowrun apply {file} does")
 
 
+def _remark(row: ExportedRow) -> str:
+    if not row.current:
+        return "is not exported any more (apply --prune removes it)"
+    return "" if row.exists else "is gone"
+
+
 @click.command()
-@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.argument("file", required=False, type=click.Path(path_type=Path), shell_complete=completing.manifests)
 @provided
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
 @shown
@@ -51,18 +65,21 @@ def runs(file: Path | None, limit: int, **flags: Any) -> None:
 
     from flowrun.production.options import Surroundings
     from flowrun.production.queries import past_runs
+    from flowrun.ui.runs_markdown import runs_markdown
     from flowrun.ui.runs_text import runs_text
 
     rows = past_runs(file, limit, options_of(flags), Surroundings())
     if output.json:
         output.document([asdict(row) for row in rows])
+    elif output.form is Form.MARKDOWN:
+        output.page(runs_markdown(rows))
     else:
         output.data(runs_text(rows, colour=output.data_colour, width=output.width))
 
 
 @click.command()
-@click.argument("what", type=click.Path(path_type=Path))
-@click.argument("node", required=False)
+@click.argument("what", type=click.Path(path_type=Path), shell_complete=completing.manifests)
+@click.argument("node", required=False, shell_complete=completing.nodes)
 @valued
 @provided
 @shown
@@ -77,7 +94,18 @@ def show(what: Path, node: str | None, **flags: Any) -> None:
     found = show_anything(what, node, options_of(flags), Surroundings())
     if output.json:
         output.document(found.to_json())
+    elif output.form is Form.MARKDOWN:
+        output.page(_show_page(found))
     elif isinstance(found, ShownRun):
         output.data(run_text(found.run, found.steps, colour=output.data_colour, width=output.width))
     else:
         output.data(recipe_text(found.title, found.result, colour=output.data_colour))
+
+
+def _show_page(found: ShownRun | ShownResult) -> str:
+    from flowrun.production.queries import ShownRun
+    from flowrun.ui.runs_markdown import recipe_markdown, run_markdown
+
+    if isinstance(found, ShownRun):
+        return run_markdown(found.run, found.steps)
+    return recipe_markdown(found.title, found.result)

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from flowrun.cli.failing import exit_code
-from flowrun.cli.output import Output
+from flowrun.cli.output import Form, Output
 
 _COMMANDS = {  # name -> module that holds it, as a function of the same name
     "apply": "apply",
@@ -27,6 +27,10 @@ _COMMANDS = {  # name -> module that holds it, as a function of the same name
     "org": "account",
     "adopt": "account",
     "forget": "account",
+    "doctor": "doctor",
+    "completion": "completion",
+    "sandbox": "serving",
+    "config": "config",
 }
 
 
@@ -64,7 +68,8 @@ def cli() -> None:
 def run(arguments: list[str] | None = None) -> int:
     """Run one command line; its exit code."""
     words = sys.argv[1:] if arguments is None else arguments
-    Output(json="--json" in words, quiet="--quiet" in words or "-q" in words).remember()  # until the flags are parsed
+    Output.words = ("flowrun", *words)
+    Output(Form.asked(words), quiet="--quiet" in words or "-q" in words).remember()  # until the flags are parsed
     try:
         cli.main(arguments, prog_name="flowrun", standalone_mode=False)
     except SystemExit as stop:

@@ -7,13 +7,15 @@ from typing import Any
 
 import click
 
-from flowrun.cli.flags import FILE, options_of, output_of, shown, valued
+from flowrun.cli import completing
+from flowrun.cli.flags import FILE, options_of, output_of, shown, toned, valued
+from flowrun.cli.output import Form
 
 _FORMATS = ("mermaid", "dot", "json", "svg")
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), shell_complete=completing.manifests)
 @valued
 @click.option("--allow-outside", is_flag=True, help="Allow local inputs from outside of the project.")
 @click.option("--strict", is_flag=True, help="Warnings are errors.")
@@ -22,6 +24,7 @@ def validate(files: tuple[Path, ...], strict: bool, **flags: Any) -> None:
     """Every mistake in these manifests, offline. Exit 2 where there is one."""
     output = output_of(flags)
     from flowrun.cli.failing import tell_diagnostics
+    from flowrun.cli.pages import valid_page
     from flowrun.diagnostics.model import Diagnostic, DiagnosticError, in_order
     from flowrun.production.options import Surroundings
     from flowrun.production.production import Production
@@ -39,6 +42,8 @@ def validate(files: tuple[Path, ...], strict: bool, **flags: Any) -> None:
         code = 2
     if code == 0:
         output.chat(f"{', '.join(map(str, files))}: valid")
+    if not found and output.form is Form.MARKDOWN:
+        output.page(valid_page(files))
     raise SystemExit(code)
 
 
@@ -47,7 +52,7 @@ def validate(files: tuple[Path, ...], strict: bool, **flags: Any) -> None:
 @valued
 @click.option("--format", "form", type=click.Choice(_FORMATS), default="mermaid", show_default=True)
 @click.option("--allow-outside", is_flag=True, help="Allow local inputs from outside of the project.")
-@shown
+@toned
 def graph(file: Path, form: str, **flags: Any) -> None:
     """Print the graph of a manifest's nodes."""
     output = output_of(flags)
@@ -63,7 +68,7 @@ def graph(file: Path, form: str, **flags: Any) -> None:
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completing.schemas)
 @shown
 def schema(name: str | None, **flags: Any) -> None:
     """Print a JSON Schema (or the API's structure) by name; without a name, list them."""
@@ -75,7 +80,8 @@ def schema(name: str | None, **flags: Any) -> None:
 
     names = sorted(path.stem for path in schema_file("models.json").parent.glob("*.json"))
     if name is None:
-        output.document(names) if output.json else output.data("\n".join(names))
+        lead = "- " if output.form is Form.MARKDOWN else ""
+        output.document(names) if output.json else output.data("\n".join(lead + each for each in names))
         return
     found = next((each for each in names if each == name or each.rpartition("-")[0] == name), None)
     if found is None:

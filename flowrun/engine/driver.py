@@ -28,7 +28,7 @@ from flowrun.engine.scheduler import Scheduler
 from flowrun.engine.states import NodeState
 from flowrun.engine.verdicts import TIMED_OUT, of_bug, of_doubt, of_error
 from flowrun.ids import ActionKey, OwnerId, TaskId
-from flowrun.ledger.protocol import Over, Wait
+from flowrun.ledger.protocol import LimitName, Over, Wait
 from flowrun.store.protocol import Result
 
 HEARTBEAT = 10.0  # seconds; six of them make REAP_AFTER
@@ -52,7 +52,8 @@ class Driver:
     _tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _sent: dict[ActionKey, str] = field(default_factory=dict)  # key -> the unit first granted a request for it
     _polling: set[str] = field(default_factory=set)
-    _waiting: dict[str, str] = field(default_factory=dict)  # unit -> the limit it was last told to wait for
+    _waiting: dict[str, tuple[str, int | None]] = field(default_factory=dict)  # unit -> the wait it was last told of
+    _shared: set[str] = field(default_factory=set)  # units whose slot, if any, somebody else holds
     _at_api: dict[str, str] = field(default_factory=dict)  # unit -> its task
     _wakes: count[int] = field(default_factory=count)
     _answers: deque[ev.Event] = field(default_factory=deque)  # what was answered at once comes before what happened
@@ -119,8 +120,9 @@ class Driver:
             self._waiting.pop(event.unit, None)
         if not isinstance(event, ev.Queued):
             return False
-        before, self._waiting[event.unit] = self._waiting.get(event.unit), event.limit
-        return before == event.limit
+        known = (event.limit, event.elsewhere)
+        before, self._waiting[event.unit] = self._waiting.get(event.unit), known
+        return before == known
 
     def _do(self, command: cmd.Command) -> None:
         match command:
@@ -173,6 +175,7 @@ class Driver:
     def _admit(self, unit: str) -> ev.Event:
         attempt, now = self._attempt(unit), self._now()
         if attempt.doc.key in self._makers:
+            self._shared.add(unit)
             return ev.Granted(now, unit, "shared")
         try:
             return self._admitted_as(unit, attempt, admit(attempt), now)
@@ -199,7 +202,8 @@ class Driver:
             case InDoubt(intent):
                 return self._failed(unit, of_doubt(intent))
             case Wait(limit, until):
-                return ev.Queued(now, unit, limit.value, until)
+                elsewhere = self._held_elsewhere(attempt.doc.model) if limit is LimitName.CONCURRENCY else None
+                return ev.Queued(now, unit, limit.value, until, elsewhere)
             case Over(cap, left):
                 return ev.OverCap(now, unit, cap.value, left)
         if isinstance(admission, Go) and not self.deciding.anew.get(unit, True):
@@ -212,8 +216,15 @@ class Driver:
         if isinstance(admission, TakenUp | Joined) and admission.task is not None:
             self._at_api[unit] = admission.task.task
         self._makers[attempt.doc.key] = asyncio.get_running_loop().create_future()
+        (self._shared.add if isinstance(admission, Joined) else self._shared.discard)(unit)
         how = {Go: "new", TakenUp: "resumed", Joined: "joined"}[type(admission)]
         return ev.Granted(now, unit, how)
+
+    def _held_elsewhere(self, model: str) -> int:
+        """Slots of a model that this run does not hold. Units that run here were granted theirs, until their task ends."""
+        running = (unit for unit in self.scheduler.units.values() if unit.state is NodeState.RUNNING)
+        ours = sum(1 for unit in running if unit.model == model and unit.name not in self._shared)
+        return max(0, self.deciding.ports.ledger.in_flight().get(model, 0) - ours)
 
     def _may_go(self, unit: str, key: ActionKey) -> bool:
         """A twin that was to share what another makes does not pay a second time where that came to nothing."""

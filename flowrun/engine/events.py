@@ -7,23 +7,31 @@ Addresses are text: of a node's instance (``shot[intro]``) in `address`, of one 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar, get_args
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from flowrun.engine.states import NodeState
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
     """One instance, as the scheduler needs it: what it waits for, its expected seconds, its place in the manifest. `whole`:
-    somebody below asks for all of its takes, so it is settled only when all have ended."""
+    somebody below asks for all of its takes, so it is settled only when all have ended. `model` and `takes`: what it would
+    be generated with, and how often, for those who show what is still to come."""
 
     address: str
     upstream: tuple[str, ...]
     seconds: float
     order: int
     whole: bool = False
+    model: str = ""
+    takes: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +48,15 @@ class UnitSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelLimit:
+    """What may be done with one model: generations in flight at once, and how many the day still has. None: no limit."""
+
+    model: str
+    concurrency: int | None
+    daily_left: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class RunStarted:
     type: ClassVar[str] = "run-started"
     at: float
@@ -48,6 +65,17 @@ class RunStarted:
     profile: str
     provider: str
     cap: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsRead:
+    """What the organization allows, for each model that may run: read before the run, told again when it changed.
+    `balance`: credits at that moment."""
+
+    type: ClassVar[str] = "limits-read"
+    at: float
+    balance: int
+    models: tuple[ModelLimit, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +112,15 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """No lease now. `limit`: which; `until`: when it may change by itself."""
+    """No lease now. `limit`: which; `until`: when it may change by itself; `elsewhere`: slots of its model that are held, but
+    not by this run: by another flowrun on this ledger, or by a task of an earlier run. None: not asked."""
 
     type: ClassVar[str] = "queued"
     at: float
     unit: str
     limit: str
     until: float | None
+    elsewhere: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +288,18 @@ class Exported:
 
 
 @dataclass(frozen=True, slots=True)
+class ExportFailed:
+    """Outputs could not be exported; what was made is safe in the store. `where`: which, with the place in the manifest."""
+
+    type: ClassVar[str] = "export-failed"
+    at: float
+    where: str
+    code: str
+    message: str
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RunEnded:
     type: ClassVar[str] = "run-ended"
     at: float
@@ -267,6 +309,7 @@ class RunEnded:
 
 Event = (
     RunStarted
+    | LimitsRead
     | Expanded
     | Decided
     | Prepared
@@ -286,14 +329,45 @@ Event = (
     | Halted
     | Interrupted
     | Exported
+    | ExportFailed
     | RunEnded
 )
 EVENTS: tuple[type[Event], ...] = get_args(Event)
+_KINDS: Mapping[str, type[Event]] = {kind.type: kind for kind in EVENTS}
+_NOTHING = object()
 
 
 def to_json(event: Event) -> dict[str, Any]:
     """The event as it stands in NDJSON: its type first."""
     return {"type": event.type, **asdict(event)}
+
+
+def from_json(value: Mapping[str, Any]) -> Event:
+    """The event that `to_json` wrote so. What an older flowrun did not write yet has its default; anything else that does not
+    come back just as it stands is refused. Raises ValueError."""
+    from pydantic import ValidationError
+
+    kind = _KINDS.get(str(value.get("type")))
+    if kind is None:
+        raise ValueError(f"no event has the type {value.get('type')!r}")
+    fields = {name: each for name, each in value.items() if name != "type"}
+    try:
+        event = _reader(kind.type).validate_json(json.dumps(fields), strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ValueError(f"a damaged {kind.type} event: {where}: {first['msg']}") from None
+    written = json.loads(json.dumps(to_json(event)))
+    if extra := next((name for name in value if written.get(name, _NOTHING) != value[name]), None):
+        raise ValueError(f"a damaged {kind.type} event: {extra}: not as any flowrun writes it")
+    return event
+
+
+@cache
+def _reader(name: str) -> TypeAdapter[Event]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(_KINDS[name])
 
 
 def event_schema() -> dict[str, Any]:

@@ -84,8 +84,8 @@ class Summary:
                 self.exports.append((output, path, status))
             case ev.Recovered(address=address, status=status, detail=detail):
                 self.recovered.append((address, status, detail))
-            case ev.Halted(code=code, message=message, hint=hint):
-                self.troubles[code] = Trouble("this run", Verdict.STOP.value, code, message, hint)
+            case ev.Halted() | ev.ExportFailed():
+                self._failed_beside(event)
             case ev.Interrupted(times=times):
                 self.interrupted = max(self.interrupted, times)
 
@@ -118,6 +118,14 @@ class Summary:
         self.troubles[event.unit] = Trouble(
             address, event.verdict, event.code, event.message, event.hint, event.task, event.charged
         )
+
+    def _failed_beside(self, event: ev.Halted | ev.ExportFailed) -> None:
+        """Something no node is to blame for."""
+        where, verdict = "this run", Verdict.STOP
+        if isinstance(event, ev.ExportFailed):
+            where, verdict = event.where, Verdict.FAIL
+        key = event.code if verdict is Verdict.STOP else where
+        self.troubles[key] = Trouble(where, verdict.value, event.code, event.message, event.hint)
 
     def _settled(self, address: str, state: NodeState) -> None:
         self.states[address] = state

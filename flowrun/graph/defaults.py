@@ -80,7 +80,8 @@ def _key_span(flow: Flow, name: str) -> Span:
 
 
 def merged(node: CompiledNode, spec: ModelSpec, work: Work) -> MapValue:
-    """Inputs after defaults: by operation, by operation/model, the node's own; an explicit null takes one away."""
+    """Inputs after defaults: by operation, by operation/model, the node's own; an explicit null takes one away, unless there
+    is no such input, which is a mistake that the check finds."""
     found: dict[str, MapEntry] = {}
     for name in (node.operation.name, f"{node.operation.name}/{spec.model}"):
         section = work.defaults.get(name)
@@ -88,4 +89,5 @@ def merged(node: CompiledNode, spec: ModelSpec, work: Work) -> MapValue:
             if entry.name in spec.inputs:
                 found[entry.name] = MapEntry(entry.name, entry.key_span, entry.value, inherited=True)
     found |= {entry.name: entry for entry in node.inputs.entries}
-    return MapValue(tuple(entry for entry in found.values() if not is_off(entry.value)), node.inputs.span)
+    kept = (entry for entry in found.values() if entry.name not in spec.inputs or not is_off(entry.value))
+    return MapValue(tuple(kept), node.inputs.span)

@@ -9,7 +9,7 @@ from flowrun.manifest.building import entries, written
 from flowrun.manifest.models import LONG_FOREACH
 from flowrun.yaml_tree import Entry, Mapping, Scalar, Tree
 
-_LATER = {
+LATER = {
     "matrix": "fan out with `foreach` over a list of records",
     "hold": "leave it out; the lock's pick keeps a take meanwhile",
     "gate": "leave it out, and stop an apply before the node with `--until`",
@@ -47,9 +47,9 @@ def _node(node: Entry) -> Iterator[Diagnostic]:
     if not isinstance(node.value, Mapping):
         return
     for entry in node.value.entries:
-        if entry.name in _LATER:
+        if entry.name in LATER:
             message = f"`{entry.name}` is not supported yet"
-            yield Diagnostic("not-supported-yet", message, entry.key.span, _LATER[entry.name])
+            yield Diagnostic("not-supported-yet", message, entry.key.span, LATER[entry.name])
         elif entry.name == "foreach" and _is_long(entry.value):
             yield from _one_of(entry, "file", "items", "bad-foreach")
     yield from _uses(node.value.get("uses"))

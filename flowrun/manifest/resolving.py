@@ -14,6 +14,7 @@ from flowrun.diagnostics.model import Diagnostic, DiagnosticError
 from flowrun.diagnostics.span import Span
 from flowrun.diagnostics.suggest import did_you_mean
 from flowrun.manifest import profiles
+from flowrun.manifest.building import entries
 from flowrun.manifest.declared import Flow, Given, Manifest, ProfileDecl, VarDecl
 from flowrun.manifest.reading import load
 from flowrun.manifest.variables import Told, accept, from_file, from_flag
@@ -33,10 +34,11 @@ def resolve(
     overlay = _profile(manifest, profile)
     decls = profiles.overlaid_variables(manifest.tree.get("vars"), overlay) if overlay else dict(manifest.vars)
     problems: list[Diagnostic] = []
-    told = _told(decls, vars_files, cli_vars, cwd, problems)
+    refused: set[str] = set()
+    told = _told(decls, vars_files, cli_vars, cwd, problems, refused)
     values = {name: _given(decl, told.get(name), manifest.path.parent) for name, decl in decls.items()}
     if demand:
-        problems += _unset(decls.values(), values)
+        problems += _unset((decl for name, decl in decls.items() if name not in refused), values)
     if problems:
         raise DiagnosticError(problems)
     return Flow(
@@ -71,11 +73,15 @@ def _told(
     flags: Iterable[str],
     cwd: Path,
     problems: list[Diagnostic],
+    refused: set[str],
 ) -> dict[str, tuple[Told, Path]]:
-    """The last word on each variable from outside the manifest, with the folder its paths are relative to."""
+    """The last word on each variable from outside the manifest, with the folder its paths are relative to.
+
+    `refused` takes the names that were given a value which is not taken: they are wrong, not missing.
+    """
     found: dict[str, tuple[Told, Path]] = {}
     for path in files:
-        for told in _from_file(cwd / path, str(path), decls, problems):
+        for told in _from_file(cwd / path, str(path), decls, problems, refused):
             found[told.decl.name] = told, (cwd / path).parent
     for flag in flags:
         try:
@@ -83,15 +89,22 @@ def _told(
             found[told.decl.name] = told, cwd
         except DiagnosticError as error:
             problems += error.diagnostics
+            refused.add(flag.partition("=")[0])
     return found
 
 
-def _from_file(path: Path, file: str, decls: AnyMapping[str, VarDecl], problems: list[Diagnostic]) -> list[Told]:
+def _from_file(
+    path: Path, file: str, decls: AnyMapping[str, VarDecl], problems: list[Diagnostic], refused: set[str]
+) -> list[Told]:
     try:
-        told, wrong = from_file(parse(load(path, file), file), decls)
+        tree = parse(load(path, file), file)
     except DiagnosticError as error:
-        told, wrong = [], list(error.diagnostics)
+        problems += error.diagnostics
+        refused.update(decls)  # nobody knows which of them it gives
+        return []
+    told, wrong = from_file(tree, decls)
     problems += wrong
+    refused.update({entry.name for entry in entries(tree)} - {each.decl.name for each in told})
     return told
 
 

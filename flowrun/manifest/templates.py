@@ -20,7 +20,7 @@ _SCOPES = {  # of a node's keys
     "with": _ALL,
     "when": _PUBLIC,
     "foreach": _PUBLIC - {"each"},
-    "takes": frozenset(("vars", "each", "flow")),
+    "takes": frozenset(("vars", "each")),
     "cache": _PUBLIC,
 }
 

@@ -99,7 +99,7 @@ class TakeDecider:
         if (facts.open_tasks and not collected) or len(left) < len(facts.open_intents):
             return self._resume(case)
         uncertain = [*facts.uncertain, *left]
-        if uncertain and not self._is_named(case, self.wishes.resend):
+        if uncertain and not self._is_resent(case):
             return TakeStep(doc.take, Decision.UNCERTAIN, doc, uncertain=uncertain[0])
         if uncertain:
             self.resent.add(doc.key)
@@ -109,7 +109,7 @@ class TakeDecider:
         forced = self._is_forced(case)
         if case.found.results and not forced:
             return _hit(case)
-        if case.refusal and not self.wishes.retry_rejected:
+        if case.refusal and not (self.wishes.retry_rejected and not self._is_spent(case)):
             why = Why(Reason.PREVIOUSLY_FAILED, detail=_failure_words(case.refusal[1]))
             return TakeStep(doc.take, Decision.REJECTED, doc, why, task=case.refusal[0])
         return self._generate(case, forced)
@@ -134,8 +134,14 @@ class TakeDecider:
 
     # -- what was asked for
 
-    def _is_named(self, case: Case, wished: frozenset[Address]) -> bool:
-        return case.address in wished or case.address.of_take(case.doc.take) in wished
+    def _is_spent(self, case: Case) -> bool:
+        """Whether what is asked for was sent already, for the saved plan that asks for it."""
+        return case.doc.key in self.wishes.spent
+
+    def _is_resent(self, case: Case) -> bool:
+        wished = self.wishes.resend
+        named = case.address in wished or case.address.of_take(case.doc.take) in wished
+        return named and not self._is_spent(case)
 
     def _is_asked_once_more(self, case: Case) -> bool:
         """By --force: the take that is named, else the target."""
@@ -144,7 +150,7 @@ class TakeDecider:
 
     def _is_forced(self, case: Case) -> bool:
         """Whether one more result is wanted. Selection narrows that too: an unselected node serves what it has."""
-        if not self.may_run(case.address):
+        if not self.may_run(case.address) or self._is_spent(case):
             return False
         again = case.doc.key in self.resent and bool(case.found.results)
         return again or case.renewed or self._is_asked_once_more(case)

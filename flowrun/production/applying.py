@@ -32,7 +32,7 @@ from flowrun.production.binding import Bound
 from flowrun.production.exits import Exit, first
 from flowrun.production.exporting import FolderOwnedError, Named, export_all, make_exporter, name_exports
 from flowrun.production.fetching import fetch_input
-from flowrun.production.organization import OrganizationView, read_organization
+from flowrun.production.organization import OrganizationView, limits_read, models_that_may_run, read_organization
 from flowrun.production.owner import is_gone
 from flowrun.secret import MASK, Secret
 from flowrun.store.protocol import RunRow, StepRow, StoreDamagedError
@@ -43,11 +43,14 @@ Emit = Callable[[ev.Event], None]
 
 @dataclass(slots=True)
 class Applied:
-    """What an apply came to. `exits`: all that apply; `exit`: the one that is told."""
+    """What an apply came to. `exits`: all that apply; `exit`: the one that is told. `log`: the run's log, None where none could
+    be written; `warnings`: what went wrong beside the run and changes no exit."""
 
     run: RunId
     summary: Summary
     exits: tuple[Exit, ...] = ()
+    log: Path | None = None
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def exit(self) -> Exit:
@@ -57,7 +60,8 @@ class Applied:
 @dataclass(slots=True)
 class Apply:
     """One run of a plan that was agreed to. `cap`: the most estimated credits it may commit; `agreed`: somebody said that it
-    may spend, so that a task which is only taken up may be generated anew where it fails."""
+    may spend, so that a task which is only taken up may be generated anew where it fails; `exactly`: not even then, for a saved
+    plan holds every request that may be sent."""
 
     bound: Bound
     graph: Graph
@@ -69,10 +73,12 @@ class Apply:
     manifest: str
     agreed: bool
     listeners: tuple[Emit, ...] = ()
+    exactly: bool = False
     summary: Summary = field(default_factory=Summary)
     exits: list[Exit] = field(default_factory=list)
     driver: Driver | None = None
     _journal: list[dict[str, Any]] = field(default_factory=list)
+    _allowed: ev.LimitsRead | None = None  # as last told
     _deaf: Exception | None = None  # why a listener fell out
     _interrupts: int = 0
     _signal: Exit = Exit.INTERRUPTED
@@ -102,6 +108,7 @@ class Apply:
         flow = self.graph.flow
         self.emit(ev.RunStarted(now(), self.run, flow.name, flow.profile, bound.choice.name, self.cap))
         try:
+            self._tell_limits()
             await self._drive()
             self._export()
         except Exception as error:
@@ -142,6 +149,16 @@ class Apply:
             await self.bound.around.clock.sleep(READ_AGAIN)
             with suppress(Exception):  # what was read before still holds
                 self.view = await read_organization(self.bound, self.view.lowered, self.view.queue_ahead)
+                self._tell_limits()
+
+    def _tell_limits(self) -> None:
+        """What the organization allows, where that is news."""
+        if self.view is None:
+            return
+        known = limits_read(self.view, models_that_may_run(self.plan), self.bound.around.clock.now())
+        if self._allowed is None or replace(known, at=self._allowed.at) != self._allowed:
+            self._allowed = known
+            self.emit(known)
 
     def _recovery(self, deciding: Deciding) -> Recovery:
         store = self.bound.store
@@ -150,7 +167,15 @@ class Apply:
     def _expanded(self) -> ev.Expanded:
         whole = {edge.source for instance in self.graph for edge in instance.edges if edge.whole}
         items = tuple(
-            ev.Item(str(step.address), tuple(map(str, step.upstream)), step.seconds, order, step.address in whole)
+            ev.Item(
+                str(step.address),
+                tuple(map(str, step.upstream)),
+                step.seconds,
+                order,
+                step.address in whole,
+                step.model,
+                step.wanted + step.beyond,
+            )
             for order, step in enumerate(self.plan.steps.values())
         )
         return ev.Expanded(self.bound.around.clock.now(), items)
@@ -174,12 +199,14 @@ class Apply:
             self._fetch,
             bound.inputs.stash,
             agreed,
-            self.agreed or bound.choice.name == "sandbox",
+            (self.agreed or bound.choice.name == "sandbox") and not self.exactly,
             resumed,
         )
 
     def _asks(self) -> bool:
         """Whether this run speaks to the API: it has something to ask, or an earlier run left something there."""
+        if self.bound.options.offline and not self.bound.choice.is_local:
+            return False
         return self.plan.needs_provider or (self.bound.choice.key is not None and bool(self.bound.ledger.open()))
 
     def _ports(self) -> Ports:
@@ -254,9 +281,8 @@ class Apply:
             self.exits.append(Exit.SURROUNDINGS)
 
     def _trouble(self, address: str, code: str, message: str) -> None:
-        self.summary.troubles[address] = Trouble(
-            address, Verdict.FAIL.value, code, message, "Mend that and apply again."
-        )
+        now = self.bound.around.clock.now()
+        self.emit(ev.ExportFailed(now, address, code, message, "Mend that and apply again."))
 
     def _begin(self) -> RunRow:
         flow, bound = self.graph.flow, self.bound

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -14,11 +15,13 @@ from flowrun.ids import OwnerId
 from flowrun.ledger.location import account_of, ledger_path
 from flowrun.ledger.protocol import LedgerDamagedError
 from flowrun.ledger.sqlite import SqliteLedger
+from flowrun.production.configuring import settings_of
 from flowrun.production.exits import Exit, FlowrunError
 from flowrun.production.inputs import DiskInputs
 from flowrun.production.options import Options, Surroundings
 from flowrun.production.owner import is_gone, new_owner
 from flowrun.production.provider import Choice, choose, make_client
+from flowrun.settings.model import Settings
 from flowrun.store.disk import DiskStore
 from flowrun.store.location import is_network_filesystem, store_root
 from flowrun.store.protocol import StoreDamagedError
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from flowrun.runway.client import RunwayClient
 
 LEDGERS_USED = "ledgers"
+_HASHED = re.compile("[0-9a-f]{16}")  # as `account_of` names a ledger; every other name was given by a person
 
 
 @dataclass(slots=True)
@@ -44,6 +48,7 @@ class Bound:
     account: str
     inputs: DiskInputs
     owner: OwnerId
+    settings: Settings
     _client: RunwayClient | None = None
     _http: AsyncClient | None = None
 
@@ -51,8 +56,14 @@ class Bound:
         """Raises FlowrunError where there is no key."""
         if self._client is None:
             folder = self.store.root / "api"
-            self._client, self._http = make_client(self.choice, self.options, self.around, folder)
+            again = self.settings.provider.resend_502
+            self._client, self._http = make_client(self.choice, self.options, self.around, folder, resend_502=again)
         return self._client
+
+    @property
+    def project_name(self) -> str:
+        """What the project is called: by its settings, else as its folder."""
+        return self.settings.project.name or self.project.name
 
     def reap(self) -> None:
         """Free what dead processes held."""
@@ -71,23 +82,26 @@ class Bound:
 
 
 @contextmanager
-def bound(project: Path, options: Options, around: Surroundings) -> Iterator[Bound]:
-    """Everything open for one command; closed after it. Raises FlowrunError for what cannot be opened."""
+def bound(project: Path, options: Options, around: Surroundings, settings: Settings | None = None) -> Iterator[Bound]:
+    """Everything open for one command; closed after it. `settings` None: they are read now. Raises FlowrunError for what
+    cannot be opened, DiagnosticError for wrong settings."""
+    settings = settings_of(project, around) if settings is None else settings
     if options.scenario is not None and not around.named(options.scenario).is_file():
         message = f"--scenario: there is no file {options.scenario}; nothing was submitted"
         raise FlowrunError(Exit.WRONG, message, "check the path")
-    base = store_root(project, around.environ.get("FLOWRUN_CACHE_DIR"))
+    base = store_root(project, str(settings.cache.dir or ""))
     _refuse_network(base)
-    choice = choose(options, around, lambda: _holds_runway(base, around))
+    choice = choose(options, settings, lambda: holds_runway(base, around))
     root = base / "sandbox" if choice.name == "sandbox" else base
     with _open_store(root, choice, around) as store:
-        account = _account(choice, root)
+        account = _account(choice, root, settings.provider.account)
         ledger = _open_ledger(choice, account, root, around)
         try:
             inputs = DiskInputs(
                 project, store.urls, store.blobs, allow_outside=options.allow_outside, refresh=options.refresh
             )
-            yield Bound(project, choice, options, around, store, ledger, account, inputs, new_owner(around.rng))
+            owner = new_owner(around.rng)
+            yield Bound(project, choice, options, around, store, ledger, account, inputs, owner, settings)
         finally:
             ledger.close()
 
@@ -98,19 +112,20 @@ def _refuse_network(base: Path) -> None:
         raise FlowrunError(Exit.SURROUNDINGS, message, "set FLOWRUN_CACHE_DIR to a folder on a local disk")
 
 
-def _holds_runway(base: Path, around: Surroundings) -> bool:
+def holds_runway(base: Path, around: Surroundings) -> bool:
     """Whether the project has anything of Runway's: a result, or an attempt that a ledger it used still has open."""
     if (base / "results").is_dir() and any((base / "results").glob("*/*.json")):
         return True
     used = (base / LEDGERS_USED).iterdir() if (base / LEDGERS_USED).is_dir() else ()
-    return any(_has_open(ledger_path(_state_dir(around), account.name), around) for account in used)
+    return any(_has_open(ledger_path(state_dir(around), account.name), around) for account in used)
 
 
-def _has_open(path: Path, around: Surroundings) -> bool:
+def _has_open(path: Path, around: Surroundings, store: str | None = None) -> bool:
+    """Whether a ledger has unsettled tasks or intents; of one store, or any."""
     if not path.exists():
         return False
     with closing(SqliteLedger(path, around.clock.now)) as ledger:
-        return bool(ledger.open() or ledger.uncertain())
+        return bool(ledger.open(store) or [row for row in ledger.uncertain() if store in (None, row.origin.store)])
 
 
 def _open_store(root: Path, choice: Choice, around: Surroundings) -> DiskStore:
@@ -131,17 +146,41 @@ def _ignore(folder: Path) -> None:
         write_atomic(folder / ".gitignore", b"*\n")
 
 
-def _account(choice: Choice, root: Path) -> str:
+def _account(choice: Choice, root: Path, named: str | None) -> str:
     if choice.is_local:
         return "in-process"
+    if choice.name == "runway" and named is not None:
+        return named
     if choice.key is not None:
         return account_of(choice.key)
-    used = sorted((root / LEDGERS_USED).glob("*")) if (root / LEDGERS_USED).is_dir() else []
-    return used[-1].name if used else "no-key"
+    used = _ledgers_used(root)
+    return used[-1] if used else "no-key"
+
+
+def _ledgers_used(root: Path) -> list[str]:
+    """Accounts whose ledgers this store has worked with."""
+    return sorted(each.name for each in (root / LEDGERS_USED).glob("*")) if (root / LEDGERS_USED).is_dir() else []
+
+
+def check_ledgers(at: Bound) -> None:
+    """Before anything is planned: another `provider.account` must not leave this store's open tasks behind in the ledger of
+    the former, where nobody would look for them, so that what they make would be paid twice. Raises FlowrunError."""
+    if at.choice.name != "runway" or at.choice.key is None:
+        return
+    own, used = account_of(at.choice.key), _ledgers_used(at.store.root)
+    former = {own, *used} if at.account != own else {each for each in used if not _HASHED.fullmatch(each)}
+    for account in sorted(former - {at.account}):
+        if _has_open(ledger_path(state_dir(at.around), account), at.around, str(at.store.root)):
+            before = "without provider.account" if account == own else f'with provider.account = "{account}"'
+            message = (
+                f"tasks of this project are unsettled in the ledger '{account}', and '{at.account}' would not see them"
+            )
+            hint = f"apply {before} until flowrun status shows none, then change it; nothing was submitted"
+            raise FlowrunError(Exit.WRONG, message, hint)
 
 
 def _open_ledger(choice: Choice, account: str, root: Path, around: Surroundings) -> SqliteLedger:
-    folder = root if choice.name == "sandbox" else _state_dir(around)
+    folder = root if choice.name == "sandbox" else state_dir(around)
     path = ledger_path(folder, account)
     try:
         ledger = SqliteLedger(path, around.clock.now)
@@ -156,7 +195,7 @@ def _open_ledger(choice: Choice, account: str, root: Path, around: Surroundings)
     return ledger
 
 
-def _state_dir(around: Surroundings) -> Path:
+def state_dir(around: Surroundings) -> Path:
     given = around.environ.get("FLOWRUN_STATE_DIR")
     if given:
         return around.cwd / Path(given).expanduser()

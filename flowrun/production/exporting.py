@@ -20,7 +20,7 @@ from flowrun.production.binding import Bound
 from flowrun.production.exits import Exit, FlowrunError
 from flowrun.store.export_paths import WrongKindError, check_path, collisions, default_path, with_extension
 from flowrun.store.exporter import Export as Placing
-from flowrun.store.exporter import Exporter, FolderOwnedError
+from flowrun.store.exporter import Exporter, FolderOwnedError, Outcome
 
 LONGEST_NAME = 255  # bytes of one name, on every file system in use
 _EXPECTED = {MediaKind.IMAGE: "image/png", MediaKind.VIDEO: "video/mp4", MediaKind.AUDIO: "audio/mpeg"}
@@ -125,10 +125,20 @@ def _below(path: Path, project: Path) -> str:
     return path.relative_to(project).as_posix() if path.is_relative_to(project) else str(path)
 
 
+def _wanted(named: Named) -> list[Placing]:
+    ready = [(path, export) for path, export in without_clashes(named) if export.file is not None]
+    return [Placing(path, export.file, export.output, str(export.address)) for path, export in ready if export.file]
+
+
+def files_to_export(named: Named, exporter: Exporter, bound: Bound) -> int:
+    """How many files an export of what is made already would write. Changes nothing. Raises OSError."""
+    surveyed = exporter.survey(_wanted(named), overwrite=bound.options.overwrite)
+    return sum(each.outcome in (Outcome.WRITTEN, Outcome.REPLACED) for each in surveyed)
+
+
 def export_all(named: Named, exporter: Exporter, bound: Bound, emit: Callable[[ev.Event], None]) -> None:
     """Place every file that is there; tell what became of each output. Raises OSError, FolderOwnedError."""
-    ready = [(path, export) for path, export in without_clashes(named) if export.file is not None]
-    wanted = [Placing(path, export.file, export.output, str(export.address)) for path, export in ready if export.file]
+    wanted = _wanted(named)
     pending = {(each.output, str(each.address)) for each in named.absent if each.why == "missing"}
     pending |= {(export.output, str(export.address)) for _, export in named.placings if export.file is None}
     report = exporter.run(wanted, pending=pending, overwrite=bound.options.overwrite, prune=bound.options.prune)

@@ -15,6 +15,10 @@ LARGEST_INPUT = 200_000_000  # bytes; the API's own limit for an upload
 
 async def fetch_input(url: str, at: Bound) -> None:
     """Fetch, probe, store, remember. Raises AttemptError: nothing was submitted for whoever needs it."""
+    if at.options.offline:
+        message = mask(f"{url} was never fetched, and --offline fetches nothing. Nothing was submitted for it.")
+        hint = "apply again without --offline"
+        raise AttemptError(Failure(Verdict.FAIL, "input-not-fetched", message, hint, charged=0))
     try:
         fetched = await _fetched(url, at)
     except (FetchError, NotMediaError, OSError) as error:

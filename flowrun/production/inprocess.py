@@ -10,7 +10,7 @@ from flowrun.production.options import Options, Surroundings
 from flowrun.runway.inprocess import Answer, CallableTransport, Headers
 from flowrun.sandbox.inprocess import InProcess
 from flowrun.sandbox.messages import Request, Response
-from flowrun.sandbox.scenario import read_scenario
+from flowrun.sandbox.scenario import Scenario, read_scenario
 from flowrun.sandbox.service import Sandbox
 from flowrun.sandbox.state import SqliteState
 
@@ -23,13 +23,17 @@ def open_sandbox(options: Options, around: Surroundings, folder: Path) -> Sandbo
     that is not there."""
     if options.scenario is None:
         return Sandbox(SqliteState(folder))
-    path = around.named(options.scenario)
+    return Sandbox(SqliteState(folder), scenario=scenario_at(around.named(options.scenario)))
+
+
+def scenario_at(path: Path) -> Scenario:
+    """Raises DiagnosticError for a bad scenario, FlowrunError for one that is not there."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise FlowrunError(Exit.WRONG, f"--scenario: {path} cannot be read: {reason}", "check the path") from None
-    return Sandbox(SqliteState(folder), scenario=read_scenario(text, str(path)))
+    return read_scenario(text, str(path))
 
 
 def sandbox_transport(options: Options, around: Surroundings, folder: Path) -> tuple[AsyncBaseTransport, str]:

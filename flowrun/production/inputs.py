@@ -90,6 +90,10 @@ class DiskInputs:
         self._sources[named.sha256] = data
         return KnownMedia(named, facts, "data")
 
+    def read(self) -> dict[Path, str]:
+        """The local files that were looked at and could be used, with their SHA-256."""
+        return {path: found.digest.sha256 for path, found in self._files.items() if isinstance(found, KnownMedia)}
+
     def fetched(self, url: str) -> None:
         """`url` was fetched in this run: what the store says of it is fresh."""
         self._fetched.add(url)

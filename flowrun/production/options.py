@@ -38,12 +38,13 @@ class Options:
     out: Path | None = None
     overwrite: bool = False
     prune: bool = False
+    offline: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """The process around: its environment and folder, time, threads, randomness, and how https inputs are reached (an
-    httpx transport and a resolver of names, None: the network)."""
+    """The process around: its environment and folder, time, threads, randomness, how https inputs are reached (an httpx
+    transport and a resolver of names, None: the network), and the words of its command line (none: called from Python)."""
 
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     cwd: Path = field(default_factory=Path.cwd)
@@ -52,6 +53,7 @@ class Surroundings:
     rng: random.Random = field(default_factory=random.SystemRandom)
     web: Any = None
     resolve: Any = None
+    command: tuple[str, ...] = ()
 
     def named(self, path: Path) -> Path:
         """`path` as this process can open it, and otherwise as it was given, so that messages show it so."""

@@ -3,17 +3,21 @@ the ledger's limits."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from flowrun.engine.events import LimitsRead, ModelLimit
 from flowrun.engine.failure import AttemptError
 from flowrun.ledger.protocol import Ledger, Limits
+from flowrun.plan.model import Decision
+from flowrun.plan.whole import Plan
 from flowrun.production.binding import Bound
 from flowrun.production.exits import Exit, FlowrunError
 from flowrun.runway.errors import KeyRefusedError, RunwayError, WrongProviderError
 from flowrun.runway.values import ModelLimits, Organization
 
 DAY = 24 * 3600.0
+_MAY_RUN = frozenset({Decision.RUN, Decision.UNDECIDED, Decision.RESUME})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,17 @@ class OrganizationView:
     def _counted_until(self, model: str) -> int:
         """Creations this ledger knows of from the day before the reading."""
         return self._counted(model) - self.ledger.created_since(model, self.read_at)
+
+
+def models_that_may_run(plan: Plan) -> tuple[str, ...]:
+    """Models of the steps that may ask the API for something, sorted."""
+    return tuple(sorted({step.model for step in plan.steps.values() if step.model and step.decision in _MAY_RUN}))
+
+
+def limits_read(view: OrganizationView, models: Iterable[str], now: float) -> LimitsRead:
+    """The view as an event, for those who show it."""
+    found = tuple(ModelLimit(model, view.concurrency(model), view.daily_left(model)) for model in models)
+    return LimitsRead(now, view.organization.balance, found)
 
 
 async def read_organization(bound: Bound, lowered: Mapping[str, int], queue_ahead: int = 0) -> OrganizationView:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from flowrun.action import env_names
-from flowrun.diagnostics.model import Diagnostic, DiagnosticError, Severity, in_order
+from flowrun.diagnostics.model import Diagnostic, DiagnosticError, Severity
 from flowrun.engine import events as ev
 from flowrun.engine.estimate import expected_seconds
 from flowrun.graph.address import Address
@@ -28,21 +28,29 @@ from flowrun.graph.outcomes import Outcomes
 from flowrun.graph.scope import ScopeSource
 from flowrun.graph.select import SelectionError, select
 from flowrun.ids import RunId
-from flowrun.manifest import Flow, read, resolve
+from flowrun.manifest import Flow, Manifest, read, resolve
 from flowrun.operations.catalogue import catalogue
 from flowrun.plan.model import Decision
 from flowrun.plan.planner import Planner
 from flowrun.plan.sources import Sources, Wishes
 from flowrun.plan.whole import Plan, make_plan
 from flowrun.production.applying import Applied, Apply
-from flowrun.production.binding import Bound, bound
+from flowrun.production.binding import Bound, bound, check_ledgers
+from flowrun.production.configuring import heard, lowered, queue_ahead, settings_of
 from flowrun.production.exits import Exit, FlowrunError
-from flowrun.production.exporting import check_folder, make_exporter, name_exports
+from flowrun.production.exporting import check_folder, files_to_export, make_exporter, name_exports
 from flowrun.production.inputs import DiskInputs
+from flowrun.production.kept import Kept, open_production
+from flowrun.production.loops import run_alone, to_the_end
+from flowrun.production.offline import check_options, check_plan
 from flowrun.production.options import Options, Surroundings
 from flowrun.production.organization import OrganizationView, read_organization
 from flowrun.production.owner import is_gone
 from flowrun.production.provider import no_key
+from flowrun.production.run_log import RunLog
+from flowrun.production.running import carried_out, open_log
+from flowrun.production.saved import check_target, is_saved_plan, write_saved_plan
+from flowrun.production.saving import Snapshot, plan_to_keep
 from flowrun.store.location import find_project
 from flowrun.store.memory import MemoryBlobs, MemoryUrls
 
@@ -57,7 +65,7 @@ class Proposal:
 
     `balance` in credits, None: the API was not asked or did not answer. `daily_left`: generations that the day still has,
     for each model that may run; None: no limit. `seconds`: expected duration, None where nothing would run. `cap`: the most
-    credits an apply would commit.
+    credits an apply would commit. `exports`: files that an apply would write from results that are here already.
     """
 
     plan: Plan
@@ -67,6 +75,7 @@ class Proposal:
     cap: int | None
     provider: str
     banner: str | None
+    exports: int = 0
 
     def document(self) -> dict[str, Any]:
         """As `plan --json` prints it."""
@@ -79,6 +88,11 @@ class Proposal:
         return document
 
     @property
+    def changes(self) -> bool:
+        """Whether an apply has anything to do, or to stop at: generate, collect, export, leave undone."""
+        return not self.plan.is_done or self.exports > 0
+
+    @property
     def spends(self) -> bool:
         """Whether an apply may cost real credits."""
         return self.provider == "runway" and (self.plan.cost.high > 0 or self.plan.cost.unknown > 0)
@@ -87,11 +101,15 @@ class Proposal:
 class Production:
     """One manifest, read once: an apply works on this snapshot."""
 
-    def __init__(self, path: Path, options: Options, around: Surroundings, *, demand: bool = True) -> None:
-        """Raises DiagnosticError."""
-        self.path, self.options, self.around = path, options, around
+    def __init__(
+        self, path: Path, options: Options, around: Surroundings, *, demand: bool = True, kept: Kept | None = None
+    ) -> None:
+        """`kept`: the saved plan that an apply must carry out exactly. Raises DiagnosticError, FlowrunError."""
+        check_options(options)
+        self.path, self.options, self.around, self.kept = path, options, around, kept
         self.project = find_project(around.cwd / path)
-        self.manifest = read(around.named(path))
+        self.settings = settings_of(self.project, around)
+        self.manifest = _read(around.named(path))
         self.flow: Flow = resolve(
             self.manifest,
             cli_vars=options.vars,
@@ -119,11 +137,12 @@ class Production:
 
     def _build(self, inputs: DiskInputs) -> tuple[Graph, ScopeSource]:
         graph, source = build(self.flow, catalogue(), inputs, self.read_data)
-        return replace(graph, warnings=in_order([*self.flow.warnings, *graph.warnings])), source
+        warnings = [*self.settings.warnings, *self.flow.warnings, *graph.warnings]
+        return replace(graph, warnings=heard(warnings, self.settings)), source
 
     @contextmanager
     def open(self) -> Iterator[Bound]:
-        with bound(self.project, self.options, self.around) as at:
+        with bound(self.project, self.options, self.around, self.settings) as at:
             yield at
 
     def validate(self) -> tuple[Diagnostic, ...]:
@@ -131,8 +150,8 @@ class Production:
         try:
             graph, source = self._build_alone()
         except DiagnosticError as error:
-            return in_order([*self.flow.warnings, *error.diagnostics])
-        return in_order([*graph.warnings, *name_exports(graph, source, Outcomes({})).problems])
+            return heard([*self.settings.warnings, *self.flow.warnings, *error.diagnostics], self.settings)
+        return heard([*graph.warnings, *name_exports(graph, source, Outcomes({})).problems], self.settings)
 
     def graph(self) -> Graph:
         """Raises DiagnosticError."""
@@ -149,21 +168,57 @@ class Production:
             graph, source = self.build(at)
             return self._make_plan(self._planner(graph, source, at), graph)
 
-    def propose(self) -> Proposal:
-        """The plan with balance, daily generations left and expected duration, where the API tells."""
-        return asyncio.run(self._propose_alone())
+    async def plan_async(self) -> Plan:
+        """`plan`, inside a running event loop: it works in another thread."""
+        return await to_the_end(self.around.offload(self.plan))
 
-    async def _propose_alone(self) -> Proposal:
+    async def validate_async(self) -> tuple[Diagnostic, ...]:
+        """`validate`, inside a running event loop: it works in another thread."""
+        return await to_the_end(self.around.offload(self.validate))
+
+    async def graph_async(self) -> Graph:
+        """`graph`, inside a running event loop: it works in another thread."""
+        return await to_the_end(self.around.offload(self.graph))
+
+    def propose(self, *, save: str | Path | None = None, strict: bool = False) -> Proposal:
+        """The plan with balance, daily generations left and expected duration, where the API tells. `save`: a file to keep it
+        in, which `load` reads and whose `apply` carries out exactly this; left alone where the plan has problems, or, if it is
+        `strict`, warnings.
+
+        Raises DiagnosticError, FlowrunError; RuntimeError inside a running event loop.
+        """
+        return run_alone(lambda: self.propose_async(save=save, strict=strict), "propose")
+
+    async def propose_async(self, *, save: str | Path | None = None, strict: bool = False) -> Proposal:
+        """`propose`, inside a running event loop."""
+        target = None if save is None else (self.around.cwd / save).absolute()
+        if target is not None:
+            check_target(target)
         with self.open() as at:
             try:
-                graph, source = self.build(at)
+                graph, source = await self._built(at)
                 planner = self._planner(graph, source, at)
                 plan = self._make_plan(planner, graph)
                 _stop_on_problems(self._export_problems(planner))
                 check_folder(make_exporter(at, self.flow.manifest.path, self.flow.name, self.flow.profile))
-                return self._proposal(plan, await self._view_if_had(plan, at), at)
+                proposal = self._proposal(plan, await self._view_if_had(plan, at), at)
+                proposal = replace(proposal, exports=self._files_to_export(planner, at))
+                if target is not None and not (plan.problems or (strict and plan.warnings)):
+                    write_saved_plan(plan_to_keep(self._snapshot(planner, proposal, at), target), target)
+                return proposal
             finally:
                 await at.close_client()
+
+    async def _built(self, at: Bound) -> tuple[Graph, ScopeSource]:
+        """`build`, which reads and hashes every input, in another thread; not left before that has ended."""
+        return await to_the_end(self.around.offload(lambda: self.build(at)))
+
+    def _snapshot(self, planner: Planner, proposal: Proposal, at: Bound) -> Snapshot:
+        return Snapshot(self.flow, planner, proposal.plan, proposal.cap, at, dict(self._data))
+
+    def _files_to_export(self, planner: Planner, at: Bound) -> int:
+        exporter = make_exporter(at, self.flow.manifest.path, self.flow.name, self.flow.profile)
+        return files_to_export(name_exports(planner.graph, planner.source, planner), exporter, at)
 
     def apply(
         self,
@@ -176,7 +231,7 @@ class Production:
 
         Raises DiagnosticError and FlowrunError where nothing ran; whatever happens to a run that began is in the result.
         """
-        return asyncio.run(self.apply_async(confirm=confirm, emit=emit, interruptible=interruptible))
+        return run_alone(lambda: self.apply_async(confirm=confirm, emit=emit, interruptible=interruptible), "apply")
 
     async def apply_async(
         self,
@@ -185,28 +240,35 @@ class Production:
         emit: Callable[[ev.Event], None] = lambda event: None,
         interruptible: Interruptible = lambda interrupt: None,
     ) -> Applied:
-        """`apply`, inside a running event loop."""
-        with self.open() as at:
+        """`apply`, inside a running event loop. A cancellation of the task is an interrupt: nothing new starts, what is being
+        sent or collected comes to its end, tasks in flight stay on record; then CancelledError is raised."""
+        with self.open() as at, open_log(at, self.flow) as told:
             try:
-                return await self._apply(at, confirm, emit, interruptible)
+                return await self._apply(at, told, confirm, emit, interruptible)
             finally:
                 await at.close_client()
 
     async def _apply(
         self,
         at: Bound,
+        told: RunLog,
         confirm: Confirm,
         emit: Callable[[ev.Event], None],
         interruptible: Interruptible,
     ) -> Applied:
         at.ledger.heartbeat(at.owner)
         at.reap()
-        graph, source = self.build(at)
+        if self.kept is not None:
+            self.kept.check_place(at)
+        graph, source = await self._built(at)
         self._check_environment()
         planner = self._planner(graph, source, at)
         plan = self._make_plan(planner, graph)
         _stop_on_problems([*plan.problems, *self._export_problems(planner)])
         check_folder(make_exporter(at, self.flow.manifest.path, self.flow.name, self.flow.profile))
+        if self.kept is not None:
+            self.kept.check(self._snapshot(planner, self._proposal(plan, None, at), at))
+        check_plan(plan, self.options, is_local=at.choice.is_local)
         view = await self._view_needed(plan, at)
         proposal = self._proposal(plan, view, at)
         if not confirm(proposal):
@@ -214,13 +276,16 @@ class Production:
                 Exit.STOPPED, "not confirmed: nothing was submitted", "agree, or pass --yes or --max-credits N"
             )
         agreed = self.options.yes or proposal.cap is not None or proposal.spends
-        run = Apply(at, graph, planner, plan, view, proposal.cap, self._run_id(), self.manifest_name(), agreed, (emit,))
+        run_id, name, listeners = self._run_id(), self.manifest_name(), (told.take_in, emit)
+        run = Apply(at, graph, planner, plan, view, proposal.cap, run_id, name, agreed, listeners)
         interruptible(run.interrupt)
-        return await run.carry_out()
+        run.exactly = self.kept is not None
+        return await to_the_end(carried_out(run, told, self.settings.notify.command), run.interrupt)
 
     # -- parts
 
     def _planner(self, graph: Graph, source: ScopeSource, at: Bound) -> Planner:
+        check_ledgers(at)
         store = at.store
         sources = Sources(catalogue(), store.results, at.ledger, store.picks, at.inputs, is_gone)
         return Planner(graph, source, sources, self._wishes(graph, at))
@@ -228,7 +293,7 @@ class Production:
     def _make_plan(self, planner: Planner, graph: Graph) -> Plan:
         made = make_plan(planner, graph.warnings)
         found = [each for each in self._export_problems(planner) if not each.is_error]
-        return replace(made, warnings=in_order([*made.warnings, *found, *_unseen_secrets(made)]))
+        return replace(made, warnings=heard([*made.warnings, *found, *_unseen_secrets(made)], self.settings))
 
     def _wishes(self, graph: Graph, at: Bound) -> Wishes:
         options = self.options
@@ -243,6 +308,7 @@ class Production:
             forced=_named(graph, options.force, "--force"),
             resend=_named(graph, options.resend, "--resend"),
             retry_rejected=options.retry_rejected,
+            spent=self.kept.spent(at.ledger) if self.kept else frozenset(),
             seconds=quick | {kind: sorted(times)[len(times) // 2] for kind, times in learned.items() if times},
         )
 
@@ -257,6 +323,8 @@ class Production:
 
     async def _view_if_had(self, plan: Plan, at: Bound) -> OrganizationView | None:
         """For a plan: the API's word where it can be had, for it decides nothing."""
+        if self.options.offline and not at.choice.is_local:
+            return None
         try:
             return await self._view_needed(plan, at)
         except FlowrunError as error:
@@ -269,8 +337,9 @@ class Production:
             return None
         if at.choice.key is None:
             raise no_key()
-        limits = self.flow.limits
-        return await read_organization(at, limits.concurrency, limits.queue_ahead or 0)
+        limits, settings = self.flow.limits, self.settings
+        ahead = queue_ahead(limits.queue_ahead, settings)
+        return await read_organization(at, lowered(limits.concurrency, settings), ahead)
 
     def _proposal(self, plan: Plan, view: OrganizationView | None, at: Bound) -> Proposal:
         caps = [each for each in (self.options.max_credits, self.flow.limits.credits) if each is not None]
@@ -289,6 +358,17 @@ class Production:
     def _run_id(self) -> RunId:
         stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(self.around.clock.now()))
         return RunId(f"{stamp}-{secrets.token_hex(3)}")
+
+
+def _read(path: Path) -> Manifest:
+    """Raises DiagnosticError; FlowrunError for a saved plan in a manifest's place."""
+    try:
+        return read(path)
+    except DiagnosticError:
+        if not is_saved_plan(path):
+            raise
+    hint = f"flowrun apply {path} carries it out; every other command wants the manifest"
+    raise FlowrunError(Exit.WRONG, f"{path} is a saved plan, not a manifest", hint)
 
 
 def _daily_left(plan: Plan, view: OrganizationView | None) -> dict[str, int | None]:
@@ -332,8 +412,8 @@ def _named(graph: Graph, texts: tuple[str, ...], flag: str) -> frozenset[Address
 
 
 def load(path: str | Path, *, vars: Mapping[str, Any] | None = None, **options: Any) -> Production:
-    """A production from a manifest. `vars` as values or texts; `options` as the fields of Options, where one text will do
-    for a list of one and for a path: ``load("a.yaml", force="hero", max_credits=400)``.
+    """A production from a manifest, or from a saved plan. `vars` as values or texts; `options` as the fields of Options,
+    where one text will do for a list of one and for a path: ``load("a.yaml", force="hero", max_credits=400)``.
 
     Raises DiagnosticError, whose `diagnostics` tell file, line and column of every mistake; TypeError for an option that
     does not exist.
@@ -342,7 +422,12 @@ def load(path: str | Path, *, vars: Mapping[str, Any] | None = None, **options: 
         f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in (vars or {}).items()
     )
     read_as = {name: _option(name, value) for name, value in options.items()}
-    return Production(Path(path), Options(vars=given, **read_as), Surroundings())
+    return open_production(Path(path), Options(vars=given, **read_as), Surroundings())
+
+
+async def load_async(path: str | Path, *, vars: Mapping[str, Any] | None = None, **options: Any) -> Production:
+    """`load`, inside a running event loop: it works in another thread."""
+    return await asyncio.to_thread(lambda: load(path, vars=vars, **options))
 
 
 def _option(name: str, value: Any) -> Any:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from flowrun.production.exits import Exit, FlowrunError
 from flowrun.production.options import Options, Surroundings
 from flowrun.secret import Secret
+from flowrun.settings.model import Layer, Settings
 
 if TYPE_CHECKING:
     from httpx import AsyncClient
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 KEY = "RUNWAYML_API_SECRET"
 BASE_URL = "RUNWAYML_BASE_URL"
 LIVE = "https://api.dev.runwayml.com"
+OWN_DOMAIN = "runwayml.com"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +41,41 @@ class Choice:
         return self.name == "sandbox" and self.base_url is None
 
 
-def choose(options: Options, around: Surroundings, holds_runway: Callable[[], bool]) -> Choice:
-    """The contract's rule: a flag, a loopback address, a key, what the project holds; else the sandbox, with a banner."""
-    key, address = around.environ.get(KEY, "").strip(), around.environ.get(BASE_URL, "").strip()
-    if address and is_loopback(address):
-        return Choice("sandbox", address, Secret(key or "key_sandbox"))
-    if options.sandbox or options.scenario:
+def choose(options: Options, settings: Settings, holds_runway: Callable[[], bool]) -> Choice:
+    """The contract's rule: a loopback address that nobody calls a proxy, a flag, the settings, a key, what the project holds;
+    else the sandbox, with a banner. Raises FlowrunError for a scenario that could not be carried out."""
+    key, address, name = settings.api_key, settings.provider.base_url or "", settings.provider.name
+    if address and name != "runway" and is_loopback(address):
+        if options.scenario is not None:
+            raise _scripted_elsewhere(address)
+        return Choice("sandbox", address, key or Secret("key_sandbox"))
+    if options.sandbox or options.scenario or name == "sandbox":
         return Choice("sandbox", None, Secret("key_sandbox"))
     if key:
-        return Choice("runway", address or LIVE, Secret(key))
-    if holds_runway():
+        _check_destination(settings)
+        return Choice("runway", address or LIVE, key)
+    if name == "runway" or holds_runway():
         return Choice("runway", address or LIVE, None)
-    banner = f"sandbox: no {KEY} is set, so nothing is sent to Runway and nothing is charged"
+    unused = "".join(f"; {each.message}" for each in settings.warnings if each.code == "key-not-ignored")
+    banner = f"sandbox: no {KEY} is set, so nothing is sent to Runway and nothing is charged{unused}"
     return Choice("sandbox", None, Secret("key_sandbox"), banner)
+
+
+def _check_destination(settings: Settings) -> None:
+    """A folder that somebody cloned must not decide to whom the key is sent. Raises FlowrunError."""
+    address, origin = settings.provider.base_url or "", settings.origin("provider.base_url")
+    host = urlsplit(address).hostname or ""
+    known = not address or is_loopback(address) or host == OWN_DOMAIN or host.endswith("." + OWN_DOMAIN)
+    if origin.layer is Layer.PROJECT and not known:
+        message = f"{origin}: this project would have your key sent to {host}, which is not Runway's; nothing was sent"
+        hint = f"if you trust that address, say so yourself: export {BASE_URL}={address}"
+        raise FlowrunError(Exit.WRONG, message, hint)
+
+
+def _scripted_elsewhere(address: str) -> FlowrunError:
+    message = f"--scenario scripts the sandbox in process, but the base URL leads to {address}; nothing was submitted"
+    hint = f"start that one with flowrun sandbox --scenario FILE, or unset {BASE_URL}"
+    return FlowrunError(Exit.WRONG, message, hint)
 
 
 def is_loopback(address: str) -> bool:
@@ -64,7 +88,7 @@ def is_loopback(address: str) -> bool:
 
 
 def make_client(
-    choice: Choice, options: Options, around: Surroundings, sandbox_folder: Path
+    choice: Choice, options: Options, around: Surroundings, sandbox_folder: Path, *, resend_502: bool = True
 ) -> tuple[RunwayClient, AsyncClient]:
     """A client and the connection pool under it, which the caller closes. Raises FlowrunError."""
     from flowrun.runway.client import RunwayClient
@@ -79,7 +103,14 @@ def make_client(
         transport, base_url = sandbox_transport(options, around, sandbox_folder)
     http = open_http(transport)
     try:
-        client = RunwayClient(http, base_url=base_url, secret=choice.key, sleep=around.clock.sleep, rng=around.rng)
+        client = RunwayClient(
+            http,
+            base_url=base_url,
+            secret=choice.key,
+            resend_502=resend_502,
+            sleep=around.clock.sleep,
+            rng=around.rng,
+        )
     except ValueError as error:
         raise FlowrunError(Exit.SURROUNDINGS, str(error), f"check {KEY} and {BASE_URL}") from None
     return client, http

@@ -34,6 +34,7 @@ from flowrun.runway.errors import (
     TransientError,
     UnreadableError,
 )
+from flowrun.runway.http import REQUEST_ID, TRY_AGAIN
 from flowrun.runway.problems import document, message, problems, speaks_of_credits, speaks_of_fetching
 from flowrun.runway.shown import clean
 from flowrun.secret import Secret
@@ -48,8 +49,6 @@ BEFORE_SENDING = (
 )
 
 LARGEST_ANSWER = 16 << 20  # bytes of JSON that are read; no answer of the API comes near
-
-TRY_AGAIN = frozenset({408, 425, 429})  # the 4xx that time can heal
 
 _NOT_ACCEPTED: Mapping[int, SubmitFailure] = {
     301: SubmitFailure.ENDPOINT_GONE,
@@ -86,7 +85,7 @@ class Reply:
 
     @property
     def request_id(self) -> str | None:
-        handle: str | None = self.headers.get("apigw-requestid")
+        handle: str | None = self.headers.get(REQUEST_ID)
         return handle
 
 

@@ -13,6 +13,7 @@ import math
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import date
+from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
 from random import Random, SystemRandom
 from typing import Any, BinaryIO, Literal
@@ -72,6 +73,14 @@ class RunwayClient:
         self._uploads = Uploads(http, self._placeholder, self._times, sleep, rng or SystemRandom())
         self._answered = False
         self._mark: SandboxMark | None = None
+        self._date: str | None = None
+
+    @property
+    def server_time(self) -> float | None:
+        """Epoch seconds by the clock of who answered last, to a second; None: nothing has answered, or it does not say."""
+        with suppress(ValueError, TypeError):
+            return parsedate_to_datetime(self._date or "").timestamp()
+        return None
 
     @property
     def sandbox(self) -> SandboxMark | None:
@@ -210,6 +219,7 @@ class RunwayClient:
 
     def _notice(self, reply: Reply) -> None:
         """Who answered. An error without a mark says nothing: something between may have made it."""
+        self._date = reply.headers.get("date")
         mark = _mark(reply.headers.get(SANDBOX_HEADER))
         if mark is not None or reply.ok:
             self._answered, self._mark = True, mark

@@ -18,9 +18,9 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 import httpx
 
-from flowrun.runway.calls import TRY_AGAIN, named
+from flowrun.runway.calls import named
 from flowrun.runway.errors import FetchError
-from flowrun.runway.http import timeout
+from flowrun.runway.http import TRY_AGAIN, timeout
 from flowrun.runway.media_in import dns_host
 from flowrun.runway.pace import Timeouts
 from flowrun.runway.shown import shown_url

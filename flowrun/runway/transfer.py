@@ -7,6 +7,7 @@ for. Source: the official clients' behaviour.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from random import Random
@@ -15,10 +16,11 @@ from typing import BinaryIO
 import httpx
 import tenacity
 
+from flowrun import log
 from flowrun.runway import pace
-from flowrun.runway.calls import TRY_AGAIN, exchange, named, retry_after
+from flowrun.runway.calls import exchange, named, retry_after
 from flowrun.runway.errors import RefusedError, TransientError, UrlExpiredError
-from flowrun.runway.http import timeout
+from flowrun.runway.http import TRY_AGAIN, timeout
 from flowrun.runway.media_in import LARGEST_UPLOAD, SMALLEST_UPLOAD
 from flowrun.runway.shown import shown_url
 from flowrun.runway.values import Downloaded, Upload
@@ -111,7 +113,7 @@ async def download(
     http: httpx.AsyncClient, url: Secret, write: Callable[[bytes], None], times: pace.Timeouts
 ) -> Downloaded:
     """As `RunwayClient.download`. The size is checked against Content-Length, where there is one."""
-    call = f"download from {shown_url(url.reveal())}"
+    call, began = f"download from {shown_url(url.reveal())}", time.monotonic()
     try:
         request = http.build_request(
             "GET", url.reveal(), headers={"Accept-Encoding": "identity"}, timeout=timeout(times)
@@ -121,7 +123,9 @@ async def download(
         raise TransientError(f"{call}: no answer: {named(error)}") from None
     try:
         media_type = _checked(response, call)
-        return Downloaded(media_type, await _stream(response, write, call))
+        size = await _stream(response, write, call)
+        log.say("runway", "received", path=response.request.url.path, bytes=size, seconds=time.monotonic() - began)
+        return Downloaded(media_type, size)
     finally:
         with suppress(httpx.HTTPError):
             await response.aclose()

@@ -26,25 +26,33 @@ class Part:
 
 
 def parse_form(content_type: str, body: bytes) -> list[Part]:
-    """The parts of `body`. Raises MultipartError."""
+    """The parts of `body`. Raises MultipartError. A file may be large: each part is copied once, nothing else is."""
     found = _BOUNDARY.match(content_type)
     if found is None:
         raise MultipartError("Content-Type names no boundary")
-    mark = b"--" + (found[1] or found[2]).encode()
-    first, *rest = (b"\r\n" + body).split(b"\r\n" + mark)
-    if first.strip() or not rest or not rest[-1].startswith(b"--"):
-        raise MultipartError("the form does not begin and end with its boundary")
-    return [_part(raw) for raw in rest[:-1]]
+    mark = b"\r\n--" + (found[1] or found[2]).encode()
+    at = -2 if body.startswith(mark[2:]) else body.find(mark)  # the first may lack the line end before it
+    if at == -1 or body[: max(0, at)].strip():
+        raise MultipartError("the form does not begin with its boundary")
+    parts, begin = [], at + len(mark)
+    while (end := body.find(mark, begin)) != -1:
+        parts.append(_part(body, begin, end))
+        begin = end + len(mark)
+    if body[begin : begin + 2] != b"--":
+        raise MultipartError("the form does not end with its boundary")
+    return parts
 
 
-def _part(raw: bytes) -> Part:
-    head, separator, data = raw.removeprefix(b"\r\n").partition(b"\r\n\r\n")
+def _part(body: bytes, begin: int, end: int) -> Part:
+    if body.startswith(b"\r\n", begin):
+        begin += 2
+    gap = body.find(b"\r\n\r\n", begin, end)
     headers = {}
-    for line in head.decode("utf-8", "replace").split("\r\n"):
+    for line in body[begin : max(begin, gap)].decode("utf-8", "replace").split("\r\n"):
         name, _, value = line.partition(":")
         headers[name.strip().lower()] = value.strip()
     kind, _, rest = headers.get("content-disposition", "").partition(";")
     parameters = {name.lower(): quoted or bare for name, quoted, bare in _PARAMETER.findall(rest)}
-    if not separator or kind.strip().lower() != "form-data" or "name" not in parameters:
+    if kind.strip().lower() != "form-data" or "name" not in parameters:
         raise MultipartError("a part is not a named field of a form")
-    return Part(parameters["name"], data, parameters.get("filename"), headers.get("content-type"))
+    return Part(parameters["name"], body[gap + 4 : end], parameters.get("filename"), headers.get("content-type"))

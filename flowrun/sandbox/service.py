@@ -51,7 +51,8 @@ class Visit:
 class Sandbox:
     """One account at the emulated API, over one state.
 
-    `tier` (1 to 5) and `credits` go before the scenario's, which go before the defaults: tier 3, 100,000 credits.
+    `tier` (1 to 5) and `credits`, with which the account begins, go before the scenario's, which go before the defaults:
+    tier 3, 100,000 credits.
     `base_url`: where this sandbox is reached, no slash at its end; its links begin so. `salt`: changes the ids it gives,
     for a server whose clients may remember an earlier one's.
     """
@@ -70,8 +71,8 @@ class Sandbox:
         self.state = state
         self.base_url = base_url.rstrip("/")
         self._scenario = scenario or Scenario()
-        self._tier = tier or self._scenario.tier or TIER
-        self._credits = next(each for each in (credits, self._scenario.credits, CREDITS) if each is not None)
+        self.tier = tier or self._scenario.tier or TIER
+        self.credits = next(each for each in (credits, self._scenario.credits, CREDITS) if each is not None)
         self._realistic = realistic
         self._salt = salt
 
@@ -80,6 +81,11 @@ class Sandbox:
         """Seconds between two polls of one task that this sandbox allows."""
         usual = REALISTIC_POLL if self._realistic else POLL
         return usual if self._scenario.poll is None else self._scenario.poll
+
+    @property
+    def mark(self) -> str:
+        """What `X-Flowrun-Sandbox` says on every answer."""
+        return f"poll={self.poll:g}"
 
     def handle(self, request: Request, now: float) -> Response:
         """The answer to one request that arrived at `now` (seconds since 1970). One transaction on the state."""
@@ -90,20 +96,21 @@ class Sandbox:
             except RefusalError as refusal:
                 response = refusal.response()
         support = uuid4_of("request", self._salt, number).partition("-")[0]
-        return response.with_headers({POLL_HEADER: f"poll={self.poll:g}", "apigw-requestid": support})
+        return response.with_headers({POLL_HEADER: self.mark, "apigw-requestid": support})
 
     def close(self) -> None:
         """Let go of the state's file; the next request opens it again."""
         self.state.close()
 
-    def report(self) -> dict[str, Any]:
+    def report(self, now: float | None = None) -> dict[str, Any]:
         """What was asked of this state so far, and what came of it, for tests; see `report.make`."""
         with self.state.transaction() as books:
-            return report.make(books, self._credits)
+            return report.make(books, self.credits, now)
 
     def _answer(self, books: Books, request: Request, now: float) -> Response:
         route = _route(books, request)
         visit = Visit(books, route, request, _read(request.body) if route.takes_json else None)
+        report.note_visit(books, route, now)
         effects = self._effects(visit)
         now = _time(books, effects, now)
         if effects.tier is not None:
@@ -160,7 +167,7 @@ class Sandbox:
 
     def _organization(self, visit: Visit, now: float) -> Response:
         books, tier = visit.books, self._current_tier(visit.books)
-        return organization.describe(books, self._limits(books), tier.monthly, self._credits - books.spent(now), now)
+        return organization.describe(books, self._limits(books), tier.monthly, self.credits - books.spent(now), now)
 
     def _usage(self, visit: Visit, now: float) -> Response:
         return organization.usage(visit.books, visit.body, now)
@@ -180,10 +187,10 @@ class Sandbox:
     # the account
 
     def _account(self, books: Books) -> Account:
-        return Account(self._current_tier(books), self._credits, self._scenario, self._realistic, self._salt)
+        return Account(self._current_tier(books), self.credits, self._scenario, self._realistic, self._salt)
 
     def _current_tier(self, books: Books) -> Tier:
-        return TIERS[books.counter("tier") or self._tier]
+        return TIERS[books.counter("tier") or self.tier]
 
     def _set_tier(self, books: Books, tier: int, now: float) -> None:
         books.put("tier", tier)

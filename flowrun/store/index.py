@@ -167,6 +167,16 @@ def _transact(connection: sqlite3.Connection, statements: Iterable[Statement], *
         raise
 
 
+def complaint(path: Path) -> str | None:
+    """What SQLite's quick check has to say against the database at `path`; None: it is sound. Changes nothing."""
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_PATIENCE)) as connection:
+            (answer,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.Error as error:
+        return str(error)
+    return None if answer == "ok" else str(answer)
+
+
 def _identity(path: Path) -> tuple[int, int] | None:
     """Which file it is. An open file's number is not given to another one."""
     try:

@@ -35,14 +35,27 @@ def field_name(change: Change) -> str:
 
 def change_lines(change: Change, paint: Paint, columns: int, *, whole: bool = False) -> list[str]:
     """One change as lines: the field, then old -> new, or for texts what left and what came. `whole`: no ellipsis."""
-    old, new = text_of(change.old), text_of(change.new)
     lead = [Piece(f"{field_name(change)}:", "bold"), Piece(" ")]
-    if old is not None and new is not None and _is_prose(old, new):
-        parts = word_diff(safe(old), safe(new))
-        return wrapped([*lead, *_pieces(parts if whole else _shortened(parts))], columns, paint)
+    parts = prose_diff(change, whole=whole)
+    if parts is not None:
+        return wrapped([*lead, *_pieces(parts)], columns, paint)
+    old, new = sides(change, whole=whole)
+    return wrapped([*lead, Piece(old, "removed"), Piece(" -> "), Piece(new, "added")], columns, paint)
+
+
+def prose_diff(change: Change, *, whole: bool = False) -> Diff | None:
+    """What left and what came, word by word; None where the two are not texts that are read so."""
+    old, new = text_of(change.old), text_of(change.new)
+    if old is None or new is None or not _is_prose(old, new):
+        return None
+    parts = word_diff(safe(old), safe(new))
+    return parts if whole else _shortened(parts)
+
+
+def sides(change: Change, *, whole: bool = False) -> tuple[str, str]:
+    """The two values on a line each, cut unless `whole`."""
     room = 10**6 if whole else _VALUE
-    sides = (cut(shown(change.old), room), cut(shown(change.new), room))
-    return wrapped([*lead, Piece(sides[0], "removed"), Piece(" -> "), Piece(sides[1], "added")], columns, paint)
+    return cut(shown(change.old), room), cut(shown(change.new), room)
 
 
 # -- values

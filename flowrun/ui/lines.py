@@ -13,10 +13,10 @@ from typing import Any
 from flowrun.diagnostics.visible import width as columns_of
 from flowrun.engine import events as ev
 from flowrun.engine.failure import Verdict
-from flowrun.engine.scheduler import RESEND_CEILING, RESENDS
 from flowrun.engine.states import NodeState
 from flowrun.ui.numbers import credits, duration, elapsed, moment, plural, spent
 from flowrun.ui.paint import palette, safe
+from flowrun.ui.retries import Retries
 from flowrun.ui.tables import plain_wrapped
 
 _NARROWEST = 40
@@ -71,11 +71,10 @@ class Lines:
 
     def __init__(self, write: Callable[[str], None], colour: bool, quiet: bool, width: int | None = None) -> None:
         self._write, self._paint, self._quiet = write, palette(colour), quiet
-        self._room = None if width is None else max(_NARROWEST, width)
+        self.fit(width)
         self._start: float | None = None
         self._models: dict[str, str] = {}  # unit -> model
-        self._retries: dict[str, int | None] = {}  # address -> the manifest's number
-        self._tries: Counter[tuple[str, str]] = Counter()
+        self._retries = Retries()
         self._since: dict[str, float] = {}  # unit -> when it was submitted
         self._ends: Counter[NodeState] = Counter()
         self._told: set[tuple[str, str]] = set()
@@ -95,8 +94,13 @@ class Lines:
             ev.Halted: self._halted,
             ev.Interrupted: self._interrupted,
             ev.Exported: self._exported,
+            ev.ExportFailed: self._export_failed,
             ev.RunEnded: self._ended,
         }
+
+    def fit(self, width: int | None) -> None:
+        """From here on lines go on below themselves beyond `width` columns, None: never."""
+        self._room = None if width is None else max(_NARROWEST, width)
 
     def take_in(self, event: ev.Event) -> None:
         """The next event; writes nothing, a line, or a line with a hint below it."""
@@ -141,7 +145,7 @@ class Lines:
         yield "run", f"{event.run}: {event.flow}{profile} on {event.provider}{cap}"
 
     def _decided(self, event: ev.Decided) -> Iterator[Line]:
-        self._retries[event.address] = event.retry
+        self._retries.decided(event)
         self._models.update({f"{event.address}#{spec.take}": spec.model for spec in event.units})
         if event.decision in ("failed", "rejected", "uncertain"):
             yield event.decision, f"{event.address}: {event.detail or event.reason or 'see the summary'}"
@@ -186,25 +190,12 @@ class Lines:
             )
         elif verdict is Verdict.PAUSE_RUN:
             yield from [("paused", _with_hint(f"everything: {event.message}", event.hint))] * self._once("run", "")
-        elif (again := self._again(event, verdict)) is not None:
+        elif (again := self._retries.again(event)) is not None:
             yield "retry", f"{name}: in {duration(again)}: {event.message}{_charged(event)}"
         else:
             rejected = verdict is Verdict.RETRY and event.rejected
             word = "rejected" if rejected else _ENDS.get(verdict, "failed")
             yield word, _with_hint(f"{name}: {event.message} [{event.code}]{_charged(event)}", event.hint)
-
-    def _again(self, event: ev.AttemptFailed, verdict: Verdict) -> float | None:
-        """Seconds until the scheduler tries again, None where it gives up: its own rule, told in advance."""
-        if verdict not in (Verdict.RETRY, Verdict.RESEND):
-            return None
-        asked = self._retries.get(event.unit.rpartition("#")[0])
-        allowed = RESENDS if verdict is Verdict.RESEND else event.attempts if asked is None else asked
-        done = self._tries[event.unit, event.verdict]
-        if done >= allowed:
-            return None
-        self._tries[event.unit, event.verdict] += 1
-        doubled: float = min(RESEND_CEILING, event.delay * 2**done)
-        return doubled if verdict is Verdict.RESEND else event.delay
 
     def _left(self, event: ev.Left) -> Iterator[Line]:
         task = f"task {event.task[:8]}" if event.task else "what was sent"
@@ -234,6 +225,9 @@ class Lines:
         if event.status in _EXPORTS:
             word, more = _EXPORTS[event.status]
             yield word, f"{event.path}{more}"
+
+    def _export_failed(self, event: ev.ExportFailed) -> Iterator[Line]:
+        yield "failed", _with_hint(f"{event.where}: {event.message}", event.hint)
 
     def _ended(self, event: ev.RunEnded) -> Iterator[Line]:
         for state in (NodeState.REUSED, NodeState.SKIPPED, NodeState.BLOCKED, NodeState.EXCLUDED):

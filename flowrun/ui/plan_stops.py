@@ -42,7 +42,7 @@ def _uncertain(steps: Sequence[Step], _plan: Plan, typed: Typed, columns: int) -
     for step in steps:
         for take in step.takes:
             if take.decision is Decision.UNCERTAIN:
-                node = _name_of(step, take)
+                node = name_of(step, take)
                 yield from _item(node, f"{uncertain_words(take)}. It is never sent again unasked.", columns)
                 yield from ways_on(uncertain_ways(node, typed), _INDENT)
 
@@ -55,7 +55,7 @@ def uncertain_ways(node: str, typed: Typed) -> list[tuple[str, str]]:
     ]
 
 
-def _name_of(step: Step, take: TakeStep) -> str:
+def name_of(step: Step, take: TakeStep) -> str:
     """The take's address where the node has several."""
     return str(step.address.of_take(take.take) if len(step.takes) > 1 or take.take > 1 else step.address)
 

@@ -13,17 +13,27 @@ from flowrun.ui.plan_rows import KINDS
 from flowrun.ui.tables import Cell, Piece, hanging, table, wrapped
 
 _LABEL = 11  # columns of the label, its indent included
-_CREDITS = "Credits"
+CREDITS = "Credits"
 _WORDS = {Decision.HIT: "unchanged", Decision.SKIP: "skipped"}
 
 
 def total_lines(facts: PlanFacts, paint: Paint, columns: int) -> list[str]:
     """Everything that is known; what is not known says so or has no line."""
     lines = _nodes(facts.plan, paint, columns)
-    for label, text in (*_money(facts), *_rest(facts)):
+    for label, text in known_totals(facts):
         lines += hanging(_labelled(label, ""), text, columns)
-        lines += _by_model(facts.plan, paint) if label == _CREDITS else ()
+        lines += _by_model(facts.plan, paint) if label == CREDITS else ()
     return lines
+
+
+def known_totals(facts: PlanFacts) -> list[tuple[str, str]]:
+    """(label, text) of everything but the nodes; no label: it goes on from the one before."""
+    return [*_money(facts), *_rest(facts)]
+
+
+def node_counts(plan: Plan) -> list[tuple[Decision, str]]:
+    """``3 run``, ``12 unchanged``, by decision."""
+    return [(each, f"{number(count)} {_WORDS.get(each, each.value)}") for each, count in plan.counts.items()]
 
 
 def _labelled(label: str, text: str) -> str:
@@ -32,16 +42,16 @@ def _labelled(label: str, text: str) -> str:
 
 def _nodes(plan: Plan, paint: Paint, columns: int) -> list[str]:
     pieces: list[Piece] = []
-    for decision, count in plan.counts.items():
+    for decision, words in node_counts(plan):
         pieces += [Piece(", ")] if pieces else []
-        pieces.append(Piece(f"{number(count)} {_WORDS.get(decision, decision.value)}", KINDS[decision]))
+        pieces.append(Piece(words, KINDS[decision]))
     heads = [_labelled("Nodes", ""), *[" " * _LABEL] * len(pieces)]
     lines = wrapped(pieces, columns - _LABEL, paint) or [""]
     return [head + line for head, line in zip(heads, lines, strict=False)]
 
 
 def _money(facts: PlanFacts) -> Iterator[tuple[str, str]]:
-    yield _CREDITS, _credits(facts.plan.cost) + _sandboxed(facts)
+    yield CREDITS, _credits(facts.plan.cost) + _sandboxed(facts)
     if facts.plan.needs_provider:
         yield "Balance", _balance(facts)
     if facts.cap is not None:

@@ -52,23 +52,32 @@ def runs_text(rows: Sequence[RunRow], *, colour: bool = False, width: int = 80) 
     if not rows:
         return "No runs yet."
     paint = palette(colour)
+    return _lines([*table(runs_cells(rows, max(8, width - 70)), paint), *_legend(rows, width)])
+
+
+def runs_cells(rows: Sequence[RunRow], room: int) -> list[list[Cell]]:
+    """The table of runs with its heads; a flow's name takes `room` columns at most."""
     head = [Cell(name, "bold") for name in ("run", "started (UTC)", "flow")]
     head += [Cell("end", "bold"), Cell("sent", "bold", right=True), Cell("credits", "bold", right=True)]
-    room = max(8, width - 70)
-    return _lines([*table([head, *(_run_cells(row, room) for row in rows)], paint), *_legend(rows, width)])
+    return [head, *(_run_cells(row, room) for row in rows)]
 
 
 def _legend(rows: Sequence[RunRow], columns: int) -> Iterator[str]:
     """What the ends mean that do not tell by themselves, where such are shown."""
-    ends = {_end(row.exit)[0] for row in rows}
-    found = [f"{word}: {meaning}" for word, meaning in _MEANINGS.items() if word in ends]
+    found = "; ".join(meanings(rows))
     if found:
-        yield from ("", *hanging("", "; ".join(found), columns))
+        yield from ("", *hanging("", found, columns))
+
+
+def meanings(rows: Sequence[RunRow]) -> list[str]:
+    """What the ends shown mean that do not tell by themselves."""
+    ends = {end_words(row.exit)[0] for row in rows}
+    return [f"{word}: {meaning}" for word, meaning in _MEANINGS.items() if word in ends]
 
 
 def _run_cells(row: RunRow, room: int) -> list[Cell]:
     flow = f"{row.flow}.{row.profile}" if row.profile else row.flow
-    word, kind = _end(row.exit)
+    word, kind = end_words(row.exit)
     return [
         Cell(safe(row.id)),
         Cell(moment(row.started_at)),
@@ -79,26 +88,34 @@ def _run_cells(row: RunRow, room: int) -> list[Cell]:
     ]
 
 
-def _end(code: int | None) -> tuple[str, str]:
+def end_words(code: int | None) -> tuple[str, str]:
+    """The word for an exit code, and its kind."""
     return _NO_END if code is None else _ENDS.get(code, (f"exit {code}", "bad"))
 
 
 def run_text(row: RunRow, steps: Sequence[StepRow], *, colour: bool = False, width: int = 80) -> str:
     """One run with its steps: how each ended, why it was made, what is to know of it."""
     paint = palette(colour)
-    profile = f", profile {row.profile}" if row.profile else ""
-    word, kind = _end(row.exit)
-    took = f" after {duration(row.ended_at - row.started_at)}" if row.ended_at is not None else ""
-    code = f" (exit {row.exit})" if row.exit else ""
     lines = [
         paint(safe(f"Run {row.id}"), "bold"),
-        safe(f"{row.flow}{profile} on {row.provider}, from {row.manifest}"),
-        f"started {moment(row.started_at)} UTC; {paint(word, kind)}{took}{code}",
-        f"{plural(row.submitted, 'request')} sent, {priced(row.credits)}",
+        *run_facts(row, paint),
         *([""] if steps else []),
         *_step_lines(steps, paint, width),
     ]
     return _lines(lines)
+
+
+def run_facts(row: RunRow, paint: Paint) -> list[str]:
+    """What it was a run of, how it ended, and what it sent, a line each."""
+    profile = f", profile {row.profile}" if row.profile else ""
+    word, kind = end_words(row.exit)
+    took = f" after {duration(row.ended_at - row.started_at)}" if row.ended_at is not None else ""
+    code = f" (exit {row.exit})" if row.exit else ""
+    return [
+        safe(f"{row.flow}{profile} on {row.provider}, from {row.manifest}"),
+        f"started {moment(row.started_at)} UTC; {paint(word, kind)}{took}{code}",
+        f"{plural(row.submitted, 'request')} sent, {priced(row.credits)}",
+    ]
 
 
 def _step_lines(steps: Sequence[StepRow], paint: Paint, columns: int) -> Iterator[str]:
@@ -131,15 +148,23 @@ def org_text(
 ) -> str:
     """Balance, and by model: generations at once, used in the last 24 hours, of how many, and how many are left."""
     paint = palette(colour)
-    title = "the sandbox's play money" if provider == "sandbox" else safe(provider)
-    lines = [f"Balance on {title}: {priced(balance)}"]
-    models = sorted({*limits, *used_today})
-    if models:
-        names = ("model", "at once", "last 24 h", "a day", "left")
-        head = [Cell(name, "bold", right=at > 0) for at, name in enumerate(names)]
-        rows = [_model_cells(each, limits.get(each), used_today.get(each, 0), max(12, width - 44)) for each in models]
-        lines += ["", *table([head, *rows], paint)]
+    lines = [balance_words(balance, provider)]
+    if limits or used_today:
+        lines += ["", *table(org_cells(limits, used_today, max(12, width - 44)), paint)]
     return _lines(lines)
+
+
+def balance_words(balance: int, provider: str) -> str:
+    title = "the sandbox's play money" if provider == "sandbox" else safe(provider)
+    return f"Balance on {title}: {priced(balance)}"
+
+
+def org_cells(limits: Mapping[str, ModelLimits], used_today: Mapping[str, int], room: int) -> list[list[Cell]]:
+    """The table of models with its heads; a name takes `room` columns at most."""
+    names = ("model", "at once", "last 24 h", "a day", "left")
+    head = [Cell(name, "bold", right=at > 0) for at, name in enumerate(names)]
+    models = sorted({*limits, *used_today})
+    return [head, *(_model_cells(each, limits.get(each), used_today.get(each, 0), room) for each in models)]
 
 
 def _model_cells(model: str, limits: ModelLimits | None, used: int, room: int) -> list[Cell]:
@@ -181,18 +206,26 @@ def status_text(
 def _open_lines(tasks: Sequence[TaskRow], paint: Paint, columns: int) -> list[str]:
     if not tasks:
         return ["Nothing is in flight."]
-    head = [Cell(name, "bold") for name in ("task", "node", "status", "since (UTC)", "model")]
-    rows = [_task_cells(row, columns) for row in tasks]
+    rows = tasks_cells(tasks, max(18, columns - 82))
     if columns < _WITH_MODEL:
-        head, rows = head[:-1], [row[:-1] for row in rows]
-    title = f"{plural(len(tasks), 'task')} at the API; apply again takes them up, nothing is paid twice"
-    return [*hanging("", title, columns), "", *table([head, *rows], paint)]
+        rows = [row[:-1] for row in rows]
+    return [*hanging("", open_words(tasks), columns), "", *table(rows, paint)]
 
 
-def _task_cells(row: TaskRow, columns: int) -> list[Cell]:
+def open_words(tasks: Sequence[TaskRow]) -> str:
+    return f"{plural(len(tasks), 'task')} at the API; apply again takes them up, nothing is paid twice"
+
+
+def tasks_cells(tasks: Sequence[TaskRow], room: int) -> list[list[Cell]]:
+    """The table of open tasks with its heads; an address takes `room` columns at most."""
+    head = [Cell(name, "bold") for name in ("task", "node", "status", "since (UTC)", "model")]
+    return [head, *(_task_cells(row, room) for row in tasks)]
+
+
+def _task_cells(row: TaskRow, room: int) -> list[Cell]:
     return [
         Cell(safe(row.task)),
-        Cell(cut_middle(safe(row.origin.address), max(18, columns - 82))),
+        Cell(cut_middle(safe(row.origin.address), room)),
         Cell(safe(row.status.lower()), _STATES.get(row.status.lower(), "work")),
         Cell(moment(row.submitted_at)[5:]),
         Cell(safe(row.model)),
@@ -200,12 +233,17 @@ def _task_cells(row: TaskRow, columns: int) -> list[Cell]:
 
 
 def _uncertain_lines(row: IntentRow, columns: int) -> list[str]:
+    where = f"  {safe(row.origin.address)} of {safe(row.origin.manifest)}:"
+    text, ways = doubt_words(row)
+    return [where, *hanging("    ", safe(text), columns), *ways_on(ways, "    ")]
+
+
+def doubt_words(row: IntentRow) -> tuple[str, list[tuple[str, str]]]:
+    """What is known of an unanswered request, and the ways on."""
     cost = "an unknown number of credits" if row.credits is None else f"up to {credits(row.credits)}"
     text = f"sent {moment(row.intended_at)} UTC to {row.model}, never answered; it may have been accepted, for {cost}"
     flags = ("--profile", row.origin.profile) if row.origin.profile else ()
-    typed = Typed(row.origin.manifest, flags)
-    where = f"  {safe(row.origin.address)} of {safe(row.origin.manifest)}:"
-    return [where, *hanging("    ", safe(text), columns), *ways_on(uncertain_ways(row.origin.address, typed), "    ")]
+    return text, uncertain_ways(row.origin.address, Typed(row.origin.manifest, flags))
 
 
 def _lines(lines: Sequence[str]) -> str:

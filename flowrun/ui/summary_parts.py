@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 
 from flowrun.engine.failure import Verdict
@@ -62,7 +62,7 @@ def trouble_lines(summary: Summary, typed: Typed, paint: Paint, columns: int) ->
             yield from _uncertain(found, typed, columns)
         else:
             yield from _alike(found, columns)
-            yield from ways_on(_ways(kind, typed), _INDENT)
+            yield from ways_on(ways_for(kind, typed), _INDENT)
 
 
 def _uncertain(troubles: Sequence[Trouble], typed: Typed, columns: int) -> Iterator[str]:
@@ -72,17 +72,23 @@ def _uncertain(troubles: Sequence[Trouble], typed: Typed, columns: int) -> Itera
 
 
 def _alike(troubles: Sequence[Trouble], columns: int) -> Iterator[str]:
-    groups: dict[object, list[Trouble]] = {}
-    for each in troubles:
-        groups.setdefault((each.code, each.message, each.hint, each.charged), []).append(each)
-    for group in groups.values():
+    for group in alike(troubles):
         first, names = group[0], listed([each.address for each in group], _NAMES)
-        yield from _item(names, _what_happened(first, len(group)), columns)
+        yield from _item(names, what_happened(first, len(group)), columns)
         if first.hint:
             yield from hanging(_INDENT, safe(first.hint), columns)
 
 
-def _what_happened(trouble: Trouble, nodes: int) -> str:
+def alike(troubles: Iterable[Trouble]) -> list[list[Trouble]]:
+    """Troubles that one line can tell of."""
+    groups: dict[object, list[Trouble]] = {}
+    for each in troubles:
+        groups.setdefault((each.code, each.message, each.hint, each.charged), []).append(each)
+    return list(groups.values())
+
+
+def what_happened(trouble: Trouble, nodes: int) -> str:
+    """The message with its code and what it cost, for so many nodes."""
     remembered = trouble.code in _FROM_THE_PLAN
     message = _sentence(trouble.message) if remembered else f"{trouble.message} [{trouble.code}]"
     return f"{message}{_cost(trouble, ' each' if nodes > 1 else '')}"
@@ -105,7 +111,7 @@ def _was_paid(trouble: Trouble) -> bool:
     return trouble.task is not None and trouble.verdict != Verdict.STOP.value and trouble.code != "timeout"
 
 
-def _ways(kind: Kind, typed: Typed) -> list[tuple[str, str]]:
+def ways_for(kind: Kind, typed: Typed) -> list[tuple[str, str]]:
     if kind is Kind.REJECTED:
         return [("as it stands, once more (may cost again):", typed.apply("--retry-rejected"))]
     return [("then go on:", typed.apply())]
@@ -123,12 +129,21 @@ def _item(names: str, text: str, columns: int) -> list[str]:
 
 def left_lines(summary: Summary, typed: Typed, columns: int, cap: int | None) -> Iterator[str]:
     """Nodes that are blocked, over a cap, out of the day's generations, or left at the API."""
-    for text, ways in (*_recovered(summary), *_left(summary, typed, cap)):
+    for text, ways in left_parts(summary, typed, cap):
         yield from ("", *hanging("", text, columns), *ways_on(ways, _INDENT))
 
 
-def _recovered(summary: Summary) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+def left_parts(summary: Summary, typed: Typed, cap: int | None) -> list[tuple[str, list[tuple[str, str]]]]:
+    """(what was left or taken up, the ways on)."""
+    return [*recovered_parts(summary), *_left(summary, typed, cap)]
+
+
+def recovered_parts(summary: Summary) -> list[tuple[str, list[tuple[str, str]]]]:
     """Tasks of earlier runs that nothing in this plan takes up."""
+    return list(_recovered(summary))
+
+
+def _recovered(summary: Summary) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     collected = [address for address, status, _ in summary.recovered if status == "collected"]
     if collected:
         yield f"Collected from earlier runs, nothing paid again: {listed(collected, _NAMES)}.", []

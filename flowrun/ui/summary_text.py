@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from flowrun.engine.summary import Summary
 from flowrun.ui.numbers import credits, duration, number, plural, priced
@@ -40,6 +41,22 @@ _ORDER = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What is told of a run beside its summary; see `summary_text`."""
+
+    file: str
+    exit_code: int
+    elapsed: float
+    cap: int | None = None
+    provider: str = "runway"
+    flags: tuple[str, ...] = ()
+
+    @property
+    def typed(self) -> Typed:
+        return Typed(self.file, self.flags)
+
+
 def summary_text(
     summary: Summary,
     *,
@@ -55,11 +72,10 @@ def summary_text(
     """The whole text, without a line break at its end. `elapsed`: seconds; `cap`: the credits this apply might commit; `flags`:
     those of the command that the next one needs too (``--profile draft``)."""
     paint, columns, typed = palette(colour), max(NARROWEST, width), Typed(file, tuple(flags))
-    head, kind = _HEADS.get(exit_code, ("Ended after {}", "bad"))
-    code = f" (exit {exit_code})" if exit_code else ""
+    head, kind = head_words(exit_code, elapsed)
     lines = [
-        paint(head.format(duration(elapsed)) + code + ".", kind),
-        *hanging("", f"{_counts(summary)}. {_spent(summary, provider)}", columns),
+        paint(f"{head}.", kind),
+        *hanging("", f"{count_words(summary)}. {spent_words(summary, provider)}", columns),
         *trouble_lines(summary, typed, paint, columns),
         *left_lines(summary, typed, columns, cap),
         *export_lines(summary, typed, paint),
@@ -67,7 +83,13 @@ def summary_text(
     return "\n".join(lines)
 
 
-def _counts(summary: Summary) -> str:
+def head_words(exit_code: int, elapsed: float) -> tuple[str, str]:
+    """How it ended after so many seconds, and the kind of that."""
+    head, kind = _HEADS.get(exit_code, ("Ended after {}", "bad"))
+    return head.format(duration(elapsed)) + (f" (exit {exit_code})" if exit_code else ""), kind
+
+
+def count_words(summary: Summary) -> str:
     counts = summary.counts()
     at_the_api = len(summary.pending & {unit.rpartition("#")[0] for unit in summary.left})
     counts |= {"left": at_the_api, "pending": len(summary.pending) - at_the_api}
@@ -75,7 +97,7 @@ def _counts(summary: Summary) -> str:
     return ", ".join(words) or "No nodes"
 
 
-def _spent(summary: Summary, provider: str) -> str:
+def spent_words(summary: Summary, provider: str) -> str:
     """What this run cost, never 0 where it is not known."""
     unknown = f"{plural(summary.unpriced, 'generation')} of unknown price" if summary.unpriced else ""
     if not summary.credits and not unknown:

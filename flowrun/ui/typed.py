@@ -26,6 +26,12 @@ class Typed:
     def apply(self, *words: str) -> str:
         return self._command("apply", words)
 
+    def plan(self, *words: str) -> str:
+        return self._command("plan", words)
+
+    def outputs(self) -> str:
+        return self._command("outputs", ())
+
     def forget(self, node: str) -> str:
         return self._command("forget", (node,))
 

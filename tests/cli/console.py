@@ -65,7 +65,9 @@ def _at(root: Path, environ: dict[str, str]) -> Iterator[None]:
     os.chdir(root)
     for name in [name for name in os.environ if name.startswith(("RUNWAYML", "FLOWRUN"))]:
         del os.environ[name]
-    os.environ.update({"FLOWRUN_STATE_DIR": str(root / "state"), "COLUMNS": "100", **environ})
+    os.environ.update(
+        {"FLOWRUN_STATE_DIR": str(root / "state"), "XDG_CONFIG_HOME": str(root / "config"), "COLUMNS": "100", **environ}
+    )
     try:
         yield
     finally:

@@ -18,7 +18,8 @@ from tests.examples.stage import EXAMPLES, Stage, copied
 from tests.support.media_checks import distance, first_frame_distance, frames, frames_differ
 
 FOX, HELLO = ("fox-trailer", "fox-trailer.yaml"), ("hello-image", "hello.yaml")
-MANIFESTS = [HELLO, FOX]
+SPOT = ("product-spot", "product-spot.yaml")
+MANIFESTS = [HELLO, FOX, SPOT]
 
 
 # -- what the plan says

@@ -1,6 +1,6 @@
 """The real program, killed by SIGKILL at many moments of an apply, and interrupted by SIGINT and SIGTERM; then applied again.
 
-The sandbox lives in its own state on disk, as the API would: it counts what it accepted.
+The sandbox lives in its own state on disk, or in a server of its own, as the API would: it counts what it accepted.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ import pytest
 from flowrun.media.probe import probe
 from flowrun.sandbox.service import Sandbox
 from flowrun.sandbox.state import SqliteState
+from tests.support.http_sandbox import KEY, HttpSandbox
+from tests.support.http_sandbox import process as serving
 
 pytestmark = pytest.mark.long
 
@@ -48,9 +51,11 @@ DEADLINE = 60.0
 
 
 class Project:
-    def __init__(self, root: Path, scenario: str = SCENARIO) -> None:
+    """A folder with a manifest, and the sandbox that its applies speak to: in their process, or `served` over HTTP."""
+
+    def __init__(self, root: Path, scenario: str = SCENARIO, served: HttpSandbox | None = None) -> None:
         (root / ".git").mkdir(parents=True)
-        self.root = root
+        self.root, self.served = root, served
         (root / "flow.yaml").write_text(FLOW)
         (root / "scenario.yaml").write_text(scenario)
 
@@ -63,19 +68,24 @@ class Project:
 
     @property
     def environ(self) -> dict[str, str]:
-        return {name: value for name, value in os.environ.items() if not name.startswith(("RUNWAYML", "FLOWRUN"))}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("RUNWAYML", "FLOWRUN"))}
+        more = {"RUNWAYML_BASE_URL": self.served.url, "RUNWAYML_API_SECRET": KEY} if self.served else {}
+        return kept | more
 
     def start(self, *flags: str) -> subprocess.Popen[str]:
-        line = [sys.executable, "-m", "flowrun", "apply", "flow.yaml", *flags]
+        provider = [] if self.served else ["--scenario", "scenario.yaml"]
+        line = [sys.executable, "-m", "flowrun", "apply", "flow.yaml", *provider, *flags]
         pipe = subprocess.PIPE
         return subprocess.Popen(line, cwd=self.root, env=self.environ, stdout=pipe, stderr=pipe, text=True)
 
     def apply(self, *flags: str) -> tuple[int, dict[str, Any], str]:
-        process = self.start("--scenario", "scenario.yaml", "--json", *flags)
+        process = self.start("--json", *flags)
         out, err = process.communicate(timeout=DEADLINE)
         return process.returncode, json.loads(out), err
 
     def report(self) -> dict[str, Any]:
+        if self.served is not None:
+            return self.served.report()
         state = SqliteState(self.root / ".flowrun/sandbox/api")
         try:
             return Sandbox(state).report()
@@ -84,7 +94,9 @@ class Project:
 
     @property
     def submissions(self) -> int:
-        return len(self.report()["submissions"]) if (self.root / ".flowrun/sandbox/api").exists() else 0
+        if self.served is None and not (self.root / ".flowrun/sandbox/api").exists():
+            return 0
+        return len(self.report()["submissions"])
 
     def seen(self, what: str) -> int:
         """Submissions accepted, or requests of one kind answered."""
@@ -127,10 +139,26 @@ MOMENTS += [("tasks", number) for number in (2, 8, 14)]  # while polling
 MOMENTS += [("download", number) for number in (1, 2, 4)]  # while collecting
 
 
+MakeProject = Callable[..., Project]
+
+
+@pytest.fixture(params=["in-process", "http"])
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeProject]:
+    """Makes the test's project, and the server that it needs."""
+    with ExitStack() as servers:
+
+        def make(scenario: str = SCENARIO) -> Project:
+            over_http = request.param == "http"
+            served = servers.enter_context(serving(scenario=scenario)) if over_http else None
+            return Project(tmp_path / "p", scenario, served)
+
+        yield make
+
+
 @pytest.mark.parametrize(("what", "number"), MOMENTS)
-def test_kill_minus_nine_and_apply_again(tmp_path: Path, what: str, number: int) -> None:
-    project = Project(tmp_path / "p")
-    process = project.start("--scenario", "scenario.yaml", "--quiet")
+def test_kill_minus_nine_and_apply_again(make: MakeProject, tmp_path: Path, what: str, number: int) -> None:
+    project = make()
+    process = project.start("--quiet")
     project.until(lambda: project.seen(what) >= number, process)
     process.kill()
     process.communicate(timeout=DEADLINE)
@@ -143,9 +171,9 @@ def test_kill_minus_nine_and_apply_again(tmp_path: Path, what: str, number: int)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_interrupt_keeps_what_is_in_flight(tmp_path: Path, number: signal.Signals, code: int) -> None:
-    project = Project(tmp_path / "p")
-    process = project.start("--scenario", "scenario.yaml")
+def test_interrupt_keeps_what_is_in_flight(make: MakeProject, number: signal.Signals, code: int) -> None:
+    project = make()
+    process = project.start()
     project.until(lambda: project.submissions >= 1, process)
     process.send_signal(number)
     _, err = process.communicate(timeout=DEADLINE)
@@ -157,10 +185,10 @@ def test_interrupt_keeps_what_is_in_flight(tmp_path: Path, number: signal.Signal
     assert document["submitted"] == 4 - 1
 
 
-def test_killed_between_request_and_answer_is_uncertain_and_each_named_command_works(tmp_path: Path) -> None:
+def test_killed_between_request_and_answer_is_uncertain_and_each_named_command_works(make: MakeProject) -> None:
     slow = SCENARIO + "faults: [{on: text_to_image, match: {nth: 1}, do: {delay: 30}}]\n"
-    project = Project(tmp_path / "p", slow)
-    process = project.start("--scenario", "scenario.yaml")
+    project = make(slow)
+    process = project.start()
     project.until(lambda: project.submissions >= 1, process)
     process.kill()
     process.communicate(timeout=DEADLINE)
@@ -176,8 +204,8 @@ def test_killed_between_request_and_answer_is_uncertain_and_each_named_command_w
     assert (code, document["submitted"]) == (0, 4), err
 
 
-def test_the_resend_that_the_message_names_works(tmp_path: Path) -> None:
-    project = Project(tmp_path / "p", SCENARIO + "faults: [{on: text_to_image, match: {nth: 1}, do: {lost: after}}]\n")
+def test_the_resend_that_the_message_names_works(make: MakeProject) -> None:
+    project = make(SCENARIO + "faults: [{on: text_to_image, match: {nth: 1}, do: {lost: after}}]\n")
     code, _, err = project.apply()
     assert code == 6
     resend, _ = _commands(err)

@@ -289,7 +289,7 @@ def test_bad_takes(written: str, shown: str) -> None:
 
 
 def test_takes_see_vars_and_each_alone() -> None:
-    assert refused(fanned("2") + "    takes: '{{ flow.name | length }}'\n").codes == ["misplaced-reference"]
+    assert refused(fanned("2") + "    takes: '{{ flow.name | length }}'\n").codes == ["out-of-scope"]
     assert refused(fanned("2") + "    takes: '{{ nodes.still.outputs | length }}'\n").codes == ["out-of-scope"]
 
 

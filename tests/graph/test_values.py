@@ -286,3 +286,9 @@ def test_made_ones_are_there() -> None:
     assert found.request("line", hero=made("x", IMAGE)).value["promptText"] == "yes"
     assert found.request("line", hero=Skipped()).value["promptText"] == "no"
     assert found.request("line", hero=OPEN).waits == [at("hero")]
+
+
+def test_a_null_takes_no_input_away_that_there_is_not() -> None:
+    found = refused("nodes: {one: " + STILL.replace("ratio:", "prompt_text: null, ratio:") + "}")
+    assert found.only.code == "unknown-input"
+    assert "promptText" in found.only.hint

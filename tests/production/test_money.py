@@ -164,6 +164,7 @@ def test_a_forced_result_flows_on_where_a_later_apply_collects_it(tmp_path: Path
     stage.apply(force=("a",))
     stage.on_event = None
     stage.edit("alpha", "gamma")
+    stage.now += 60  # by now the task has ended
     assert [status for _, status, _ in stage.apply().summary.recovered] == ["collected"]
     stage.edit("gamma", "alpha")
     step = next(step for at, step in stage.plan().steps.items() if str(at) == "a")

@@ -55,6 +55,7 @@ CODES = (
         "empty-fan-out",
         "The file of a `foreach` has no rows, or its list or mapping no items, so the node has no instances and makes "
         "nothing. That may be meant; `foreach: 0` says the same without a warning.",
+        warns=True,
     ),
     Code(
         "bad-cell",
@@ -96,6 +97,7 @@ CODES = (
         "upload-uri",
         "A `runway://` URI written by hand names an upload that nobody else can read. It is known by its text alone and "
         "expires within 24 hours. Name the file itself: flowrun uploads it whenever that is needed.",
+        warns=True,
     ),
     Code(
         "bad-output",
@@ -116,16 +118,19 @@ CODES = (
         "corrected-extension",
         "The path of an export has an extension of the right kind but not of this format, such as `.png` for a JPEG. The file "
         "is exported under the right one.",
+        warns=True,
     ),
     Code(
         "seed-repeated",
         "A node with several takes has a seed. It is sent with every take, so the takes come out much alike, and each of them "
         "is paid for. Without a seed each take gets one of its own, which is recorded with its result.",
+        warns=True,
     ),
     Code(
         "env-not-seen",
         "A result is used that was made with the value of an environment variable. Such values are secrets: a recipe holds "
         "their names alone, so a changed value makes nothing new.",
+        warns=True,
     ),
     Code(
         "export-clash",

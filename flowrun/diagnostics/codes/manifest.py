@@ -46,7 +46,9 @@ CODES = (
         "`items`. A mapping whose keys are all among `file`, `items` and `key` is that long form.",
     ),
     Code(
-        "no-nodes", "The manifest is valid and makes nothing, which is rarely meant. Nodes are declared under `nodes`."
+        "no-nodes",
+        "The manifest is valid and makes nothing, which is rarely meant. Nodes are declared under `nodes`.",
+        warns=True,
     ),
     Code(
         "out-of-scope",
@@ -57,6 +59,7 @@ CODES = (
         "literal-template",
         "Values of variables are taken as they stand and are never rendered: what arrives from outside cannot become a "
         "template. The text is used with its braces. Put the template where the variable is used.",
+        warns=True,
     ),
     Code(
         "template-not-here",
@@ -96,6 +99,7 @@ CODES = (
         "csv-separator",
         "A file with a single column whose heading holds semicolons or tabs was probably exported with another separator. "
         "Columns are separated by commas.",
+        warns=True,
     ),
     Code(
         "bad-key",
@@ -114,6 +118,7 @@ CODES = (
         "numbered-items",
         "Items without keys are numbered by their place. That works, but inserting or sorting rows renames all the later ones, "
         "and picks and exports go by name. Results are found by content and are not lost.",
+        warns=True,
     ),
     Code(
         "fan-out-too-large",

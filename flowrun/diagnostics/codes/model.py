@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """A kebab-case name, and one paragraph: what it means, why it is a mistake, what to do."""
+    """A kebab-case name, and one paragraph: what it means, why it is a mistake, what to do. `warns`: it may be a warning, which
+    `lint.ignore` can silence."""
 
     name: str
     explanation: str
+    warns: bool = False

@@ -90,5 +90,6 @@ CODES = (
         "The live API has taken the model out of service and refuses requests for it; results made with it stay in "
         "the store and go on to be used. The sandbox still has it. To generate anew, change to the successor that the "
         "hint names.",
+        warns=True,
     ),
 )

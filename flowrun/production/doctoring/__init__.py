@@ -1,0 +1,1 @@
+"""The looks that `flowrun doctor` takes at what surrounds a production."""
