@@ -19,10 +19,9 @@ from flowrun.diagnostics.codes import registry
 from flowrun.engine.events import EVENTS
 from flowrun.engine.scheduler import RESEND_CEILING, RESENDS, RETRY_GROWTH
 from flowrun.engine.states import FINAL, TRANSITIONS, NodeState
-from flowrun.operations.catalogue import Operation, catalogue
+from flowrun.operations.catalogue import PRICES_FILE, Operation, catalogue
 from flowrun.operations.data import document
 from flowrun.operations.model import InputSpec
-from flowrun.operations.price import PRICES_FILE
 from flowrun.operations.spec import ModelSpec
 from flowrun.plan.model import Decision, Reason
 from flowrun.production.exits import Exit, first

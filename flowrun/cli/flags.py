@@ -72,6 +72,7 @@ planned = _all(
     click.option("--refresh", is_flag=True, help="Fetch https inputs again."),
     click.option("--allow-outside", is_flag=True, help="Allow local inputs from outside of the project."),
     click.option("--max-credits", type=click.IntRange(min=0), metavar="N", help="The most this apply may commit."),
+    click.option("--allow-unknown-models", is_flag=True, help="Let models pass that no catalogue has, unchecked."),
     click.option("--allow-unknown-price", is_flag=True, help="Run nodes of unknown price under a cap."),
     click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Export below this folder."),
     click.option("--offline", is_flag=True, help="Ask nothing over the network."),

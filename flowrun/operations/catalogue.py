@@ -1,25 +1,27 @@
 """The catalogue of the API's operations and models, read from data. Owns reading it and finding things in it.
 
-``schemas/runway-2024-11-06.json`` is the structure of the API's own description; ``schemas/models.json`` has what that
-does not say. A new description or a retired model is a change of data.
+``schemas/runway-2024-11-06.json`` is the structure of the API's own description; ``schemas/models.json`` and ``prices.json``
+have what that does not say; overlays (`overlay`) have what changed since. A new or a retired model is a change of data.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cache
 from typing import Any
 
 from flowrun.media.facts import MediaKind
-from flowrun.operations.data import document
-from flowrun.operations.model import Problem, Retired
+from flowrun.operations.data import DEFAULT_OVERLAYS, SHIPPED, document
+from flowrun.operations.model import Problem, Retired, Schema
 from flowrun.operations.near import nearest_name
-from flowrun.operations.spec import ModelSpec, model_spec
+from flowrun.operations.overlay import Tables, base_tables, lay_all
+from flowrun.operations.spec import ModelSpec, model_spec, open_spec
 
 STRUCTURE_FILE = "runway-2024-11-06.json"
 MODELS_FILE = "models.json"
+PRICES_FILE = "prices.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,8 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """What the API can do. `endpoints` are keyed ``GET /v1/tasks/{id}``; `source` is the description's SHA-256."""
+    """What the API can do. `endpoints` are keyed ``GET /v1/tasks/{id}``; `source` is the description's SHA-256; `tells_cost`:
+    whether its answers say what a task costs; `open`: whether models that are not in it pass, unchecked."""
 
     api_version: str
     operations: Mapping[str, Operation]
@@ -54,15 +57,25 @@ class Catalogue:
     server: str = ""
     source: str = ""
     seconds: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    tells_cost: bool = False
+    open: bool = False
 
     @classmethod
-    def load(cls) -> Catalogue:
-        """Read from the data files. Raises FileNotFoundError where the installation is damaged."""
-        return from_documents(document(STRUCTURE_FILE), document(MODELS_FILE))
+    def load(cls, overlays: Iterable[Mapping[str, Any]] = (), *, open: bool = False) -> Catalogue:
+        """Read from the data files, with overlay documents laid over them in turn.
+
+        Raises FileNotFoundError where the installation is damaged, OverlayError for an overlay that does not fit.
+        """
+        structure = document(STRUCTURE_FILE)
+        tables = lay_all(base_tables(structure, document(MODELS_FILE), document(PRICES_FILE)), overlays)
+        return replace(from_tables(tables, structure), open=open)
 
     def find(self, operation: str, model: str) -> ModelSpec | None:
         found = self.operations.get(operation)
-        return found.models.get(model) if found else None
+        if found is None:
+            return None
+        known = found.models.get(model)
+        return open_spec(operation, model, found.models) if known is None and self.open else known
 
     def operations_of(self, model: str) -> tuple[str, ...]:
         """Names of the operations that `model` does."""
@@ -93,14 +106,26 @@ class Catalogue:
         return Problem(("model",), "unknown-model", f"{operation} has no model {model[:64]!r}", hint)
 
 
+def shipped(name: str) -> Mapping[str, Any]:
+    """An overlay that ships, by its name. Raises KeyError."""
+    found: Mapping[str, Any] = document(SHIPPED[name])
+    return found
+
+
 @cache
 def catalogue() -> Catalogue:
-    """The one that ships, read on first use."""
+    """The one that is used unless somebody says otherwise: the description with the overlays that ship. Read on first use."""
+    return Catalogue.load(map(shipped, DEFAULT_OVERLAYS))
+
+
+@cache
+def described() -> Catalogue:
+    """The bare description, and nothing that has changed since."""
     return Catalogue.load()
 
 
-def _retired(data: Mapping[str, Any], model: str) -> Retired | None:
-    entry = data["retired"]["models"].get(model)
+def _retired(tables: Tables, model: str) -> Retired | None:
+    entry = tables.retired.get(model)
     if entry is None:
         return None
     return Retired(date.fromisoformat(entry["since"]) if entry["since"] else None, entry["successor"])
@@ -115,36 +140,41 @@ def _others(models: Mapping[str, Any], model: str) -> dict[str, tuple[str, ...]]
     return having
 
 
-def _spec(operation: str, model: str, models: Mapping[str, Any], data: Mapping[str, Any]) -> ModelSpec:
+def _spec(operation: str, model: str, models: Mapping[str, Schema], tables: Tables) -> ModelSpec:
+    described = tables.described.get(operation, {}).get(model)
     return model_spec(
         operation,
         model,
         models[model],
-        retired=_retired(data, model),
+        retired=_retired(tables, model),
         others=_others(models, model),
-        alternatives=tuple(name for name in models if name not in data["retired"]["models"]),
-        limit=data["data_uri_limit"]["characters"],
+        alternatives=tuple(name for name in models if name not in tables.retired),
+        limit=tables.data_uri_limit,
+        price=tables.prices.get(model),
+        described=described if described is not None and described != models[model] else None,
     )
 
 
-def _operation(name: str, entry: Mapping[str, Any], data: Mapping[str, Any]) -> Operation:
-    models = {model: _spec(name, model, entry["models"], data) for model in entry["models"]}
-    return Operation(name, entry["path"], MediaKind(data["produces"]["operations"][name]), models, entry["responses"])
+def _operation(name: str, tables: Tables) -> Operation:
+    entry, schemas = tables.operations[name], tables.models[name]
+    models = {model: _spec(name, model, schemas, tables) for model in schemas}
+    return Operation(name, entry["path"], MediaKind(tables.produces[name]), models, entry["responses"])
 
 
 def _endpoint(entry: Mapping[str, Any]) -> Endpoint:
     return Endpoint(entry["method"], entry["path"], tuple(entry["parameters"]), entry["request"], entry["responses"])
 
 
-def from_documents(structure: Mapping[str, Any], data: Mapping[str, Any]) -> Catalogue:
-    """A catalogue from a structure document and what is known beside it. Raises KeyError for an operation without a kind."""
+def from_tables(tables: Tables, structure: Mapping[str, Any]) -> Catalogue:
+    """A catalogue from its tables. Raises KeyError for an operation without a kind."""
     return Catalogue(
         structure["api_version"],
-        {name: _operation(name, entry, data) for name, entry in structure["operations"].items()},
-        {name: _endpoint(entry) for name, entry in structure["endpoints"].items()},
+        {name: _operation(name, tables) for name in tables.operations},
+        {name: _endpoint(entry) for name, entry in tables.endpoints.items()},
         structure["server"],
         structure["source"]["sha256"],
-        data["typical_seconds"],
+        tables.seconds,
+        tables.tells_cost,
     )
 
 

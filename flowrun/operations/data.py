@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 PACKAGE = Path(__file__).resolve().parent.parent
+SHIPPED = {"runwayml-5.24.0": "overlay-runwayml-5.24.0.json"}  # overlays by name
+DEFAULT_OVERLAYS = ("runwayml-5.24.0",)  # what the live API takes today
 FOLDERS = (PACKAGE / "_schemas", PACKAGE.parent / "schemas")  # in an installed wheel; in a checkout
 
 

@@ -1,4 +1,4 @@
-"""What a generation costs, as an estimate in whole credits. Owns reading ``schemas/prices.json``.
+"""What a generation costs, as an estimate in whole credits. Owns reading an entry of the table of prices.
 
 A price is ``credits * ceil(quantity / every)``. Where the API's rounding of a fraction is not published, the low end
 rounds the product and the high end the quantity. What is not known stays None, never 0; where the schema or a rule
@@ -13,14 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from flowrun.operations.check import value_at
-from flowrun.operations.data import document
-from flowrun.operations.model import UNKNOWN, Path, dotted
+from flowrun.operations.model import UNKNOWN, InputSpec, Path, dotted
 from flowrun.operations.rules import WINDOWS
 from flowrun.operations.spec import ModelSpec
 from flowrun.operations.structure import nodes_at
 from flowrun.operations.wording import options_of
 
-PRICES_FILE = "prices.json"
 DurationOf = Callable[[Path], float | None]
 
 
@@ -57,13 +55,16 @@ class Range:
 def _numbers(node: Mapping[str, Any]) -> Range | None:
     """Between which numbers a schema lets a value be."""
     options = options_of(node) or [node.get("minimum"), node.get("maximum")]
-    return Range(min(options), max(options)) if None not in options else None
+    known = all(
+        isinstance(each, int | float) for each in options
+    )  # a word among them, such as "auto", may mean any number
+    return Range(min(options), max(options)) if known else None
 
 
 def _of_input(spec: ModelSpec, request: Any, entry: Mapping[str, Any]) -> Range | None:
     """Seconds (or what else is counted) that an input gives, or that it may be where it was left out or is not known."""
     name, value = entry["input"], value_at(request, (entry["input"],))
-    described = spec.inputs[name]
+    described = spec.inputs.get(name) or InputSpec(name, False, frozenset())
     if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
         return Range(value, value)
     if name not in request and described.default is not None:
@@ -89,8 +90,8 @@ def _of_text(spec: ModelSpec, request: Any, entry: Mapping[str, Any]) -> Range |
     if isinstance(text, str):
         size = len(text.encode("utf-16-le", "surrogatepass")) // 2
         return Range(size, size)
-    node = next(iter(nodes_at(spec.schema, (entry["text"],))))
-    return Range(node["minLength"], node["maxLength"])
+    node = next(iter(nodes_at(spec.schema, (entry["text"],))), {})
+    return Range(node["minLength"], node["maxLength"]) if "minLength" in node and "maxLength" in node else None
 
 
 def _quantity(spec: ModelSpec, request: Any, entry: Mapping[str, Any], duration_of: DurationOf) -> Range | None:
@@ -106,7 +107,7 @@ def _rates(spec: ModelSpec, request: Any, entry: Mapping[str, Any]) -> Iterator[
     for case in entry.get("when", ()):
         value = value_at(request, (case["input"],))
         if case["input"] not in request:
-            value = spec.inputs[case["input"]].default
+            value = spec.inputs[case["input"]].default if case["input"] in spec.inputs else None
         if value in case["in"]:
             yield case["credits"]
             return
@@ -142,18 +143,16 @@ def _credits(entry: Mapping[str, Any], rates: Range, quantity: Range) -> tuple[i
     return max(low, entry.get("low", least)), max(high, least)
 
 
-def estimate(
-    spec: ModelSpec, request: Mapping[str, Any], duration_of: DurationOf, prices: Mapping[str, Any] | None = None
-) -> Price:
+def estimate(spec: ModelSpec, request: Mapping[str, Any], duration_of: DurationOf) -> Price:
     """What one generation of `request` costs. `duration_of(path)`: seconds of the media there, None while not known.
 
-    Values not known yet are `UNKNOWN`. `prices` stands in for the table that ships.
+    Values not known yet are `UNKNOWN`.
     """
-    entry = (prices or document(PRICES_FILE))["models"].get(spec.model)
+    entry = spec.price
     if entry is None:
         return Price(None, None, f"no price of {spec.model} is known", "none")
     options = list(_rates(spec, request, entry))
     rates, quantity = Range(min(options), max(options)), _quantity(spec, request, entry, duration_of)
     low, high = _credits(entry, rates, quantity) if quantity else (None, None)
     source = ", ".join(entry["source"])
-    return Price(low, high, _basis(entry, rates, quantity), entry["confidence"], entry["as_of"], source)
+    return Price(low, high, _basis(entry, rates, quantity), entry.get("confidence", "medium"), entry["as_of"], source)

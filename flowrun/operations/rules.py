@@ -8,7 +8,7 @@ Sources: the texts of the API's description of 2024-11-06, by endpoint.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flowrun.diagnostics.model import Severity
@@ -103,6 +103,10 @@ def within(window: Window) -> Rule:
     return rule
 
 
+LIVE_CODES = frozenset(
+    {"retired-model", "live-refuses"}
+)  # warnings that are errors where a request would go to the live API
+
 RULES: tuple[tuple[str, str, Rule], ...] = (
     # operation, model (or any), rule
     ("text_to_image", ANY_MODEL, unique_tags),
@@ -127,3 +131,9 @@ def retired_problem(model: str, retired: Retired, alternatives: Sequence[str]) -
     others = f"; of this operation, {', '.join(alternatives)} can be used" if alternatives else ""
     message = f"{model} is retired: the live API refuses it{since}"
     return Problem(("model",), "retired-model", message, f"{successor}{others}", Severity.WARNING)
+
+
+def live_refusal(problem: Problem) -> Problem:
+    """What only an overlay refuses: the description of the API allows it, and so does an emulator of that day."""
+    message = f"the live API refuses this today: {problem.message}"
+    return replace(problem, code="live-refuses", message=message, severity=Severity.WARNING)

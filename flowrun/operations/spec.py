@@ -6,7 +6,7 @@ Made by `catalogue` from the structure file; the walking is `structure`'s, the c
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import Any
 
@@ -23,7 +23,7 @@ from flowrun.operations.check import (
 )
 from flowrun.operations.model import InputSpec, Path, Problem, Retired, Schema, Slot, SlotPattern
 from flowrun.operations.strict import StrictSchema, compiled
-from flowrun.operations.wording import options_of
+from flowrun.operations.wording import options_of, unknown_model_warning
 
 LOW_BOUNDS = ("minimum", "exclusiveMinimum", "minLength", "minItems")
 HIGH_BOUNDS = ("maximum", "exclusiveMaximum", "maxLength", "maxItems")
@@ -34,7 +34,10 @@ NUMBERS = frozenset({"number", "integer"})
 class ModelSpec:
     """One operation/model. `schema`: the API's JSON Schema of a request; `others`: who else in the operation has an input.
 
-    `limit`: characters that the live API takes in any data URI today, whatever the description says.
+    `limit`: characters that the live API takes in any data URI today, whatever the description says. `price`: its entry in
+    the table of prices. `described`: the same model as the description alone has it, where an overlay changed it; what
+    only the overlay refuses is a warning here (`LIVE_CODES`), and an error where it would be sent to the live API.
+    `known`: whether any catalogue has it; one that none has is not checked.
     """
 
     operation: str
@@ -45,6 +48,9 @@ class ModelSpec:
     others: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
     alternatives: tuple[str, ...] = field(default=(), repr=False)
     limit: int | None = field(default=None, repr=False)
+    price: Mapping[str, Any] | None = field(default=None, repr=False)
+    described: ModelSpec | None = field(default=None, repr=False)
+    known: bool = True
     _form: Callable[[], StrictSchema] = field(default=lambda: compiled({}), repr=False, compare=False)
 
     @property
@@ -87,6 +93,14 @@ class ModelSpec:
         Values not known yet are given as `UNKNOWN`, media as `MediaLeaf`; a plain text in a slot must be an address that
         the API takes. `facts` tells what is known of the media at a place.
         """
+        found = self._check(request, facts) if self.known else (unknown_model_warning(self.operation, self.model),)
+        if self.described is None or not any(each.is_error for each in found):
+            return found
+        if any(each.is_error for each in self.described._check(request, facts)):
+            return found
+        return tuple(rules.live_refusal(each) if each.is_error else each for each in found)
+
+    def _check(self, request: Mapping[str, Any], facts: FactsOf) -> tuple[Problem, ...]:
         slots = structure.slots(self.schema, request)
         said, prepared = schema_problems(self._checker(), slots, request)
         kinds = [each for each in kind_problems(slots, request, facts) if not prepared.hides(each.path)]
@@ -125,8 +139,25 @@ def input_spec(name: str, node: Schema, *, required: bool) -> InputSpec:
     )
 
 
-def model_spec(operation: str, model: str, schema: Schema, **more: Any) -> ModelSpec:
-    """A model's spec from its schema in the structure file. Its validator is compiled on first use, once."""
+def model_spec(
+    operation: str, model: str, schema: Schema, *, described: Schema | None = None, **more: Any
+) -> ModelSpec:
+    """A model's spec from its schema in the structure file. Its validator is compiled on first use, once.
+
+    `described`: its schema in the description alone, where that is another.
+    """
     required = frozenset(schema.get("required", ()))
     inputs = {name: input_spec(name, node, required=name in required) for name, node in schema["properties"].items()}
-    return ModelSpec(operation, model, inputs, schema, _form=cache(partial(compiled, schema)), **more)
+    before = None if described is None else model_spec(operation, model, described, **more)
+    return ModelSpec(operation, model, inputs, schema, described=before, _form=cache(partial(compiled, schema)), **more)
+
+
+def open_spec(operation: str, model: str, siblings: Mapping[str, ModelSpec]) -> ModelSpec:
+    """A model that no catalogue has: any input passes, and media may stand where any sibling takes it."""
+    properties: dict[str, Any] = {}
+    for sibling in siblings.values():
+        for name, each in sibling.inputs.items():
+            properties.setdefault(name, each.schema if each.is_media else {})
+    schema = {"type": "object", "properties": {**properties, "model": {"type": "string", "const": model}}}
+    found = model_spec(operation, model, schema)
+    return replace(found, known=False)

@@ -68,12 +68,15 @@ def _strict_tagged(forms: list[Schema], tag: str) -> dict[str, Any]:
 
 
 def _strict_shaped(forms: list[Schema]) -> dict[str, Any]:
-    """One of several types, and then the form of that type. The types must differ."""
-    types = [sorted(types_of(form)) for form in forms]
-    conditions = [{"type": each} for each in types]
+    """One of several types, and then the form of that type; where several have one type, any of them."""
+    by_types: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for form in forms:
+        by_types.setdefault(tuple(sorted(types_of(form))), []).append(strict(form))
+    conditions = [{"type": list(each)} for each in by_types]
+    chosen = [same[0] if len(same) == 1 else {"anyOf": same} for same in by_types.values()]
     return {
-        "type": sorted(frozenset().union(*types)),
-        "allOf": _decision(zip(conditions, map(strict, forms), strict=True)),
+        "type": sorted(frozenset().union(*by_types)),
+        "allOf": _decision(zip(conditions, chosen, strict=True)),
     }
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from flowrun.diagnostics.model import Severity
 from flowrun.operations.model import MediaLeaf, Path, Problem, Schema, dotted
 from flowrun.operations.near import nearest_name, nearest_value
 from flowrun.secret import mask
@@ -275,3 +276,10 @@ def problems_of(found: Finding) -> list[Problem]:
             f"it takes {takes(found.node)}",
         )
     ]
+
+
+def unknown_model_warning(operation: str, model: str) -> Problem:
+    """Of a model that is let through although no catalogue has it."""
+    message = f"no catalogue has {operation} with {model[:64]!r}: nothing of this request is checked, and its price is unknown"
+    hint = "a mistake in it is found by the API only; an overlay in flowrun.toml makes the model known"
+    return Problem(("model",), "unchecked-model", message, hint, Severity.WARNING)

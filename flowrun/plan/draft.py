@@ -19,6 +19,7 @@ from flowrun.graph.standing import ConditionError, wanted
 from flowrun.graph.values import Expression, Literal, Value
 from flowrun.operations.model import UNKNOWN, Path, dotted
 from flowrun.operations.price import Price, estimate
+from flowrun.operations.rules import LIVE_CODES
 from flowrun.plan.action import ActionError, Recipe, recipe_of
 from flowrun.plan.model import Cost, Decision, Reason, Step, Why
 from flowrun.plan.reasons import cut, some
@@ -92,6 +93,7 @@ class Drafter:
         errors = tuple(problem for problem in problems if problem.is_error)
         if errors:
             return Draft(replace(step, decision=Decision.BLOCKED, problems=errors), UNPRICED)
+        step = replace(step, refused=tuple(problem for problem in problems if problem.code in LIVE_CODES))
         price = self._price(instance, request.value, seen)
         waits = [*(each.artifact.address for each in seen.values() if isinstance(each, PendingMedia)), *request.waits]
         unread = [each.url for each in seen.values() if isinstance(each, UnreadMedia)]

@@ -105,7 +105,8 @@ class TakeStep:
 @dataclass(frozen=True, slots=True)
 class Step:
     """One instance in the plan. `wanted`: takes asked for, `beyond`: forced ones besides; `pick`: the take that flows on, where
-    it is fixed; `unread`: https inputs to fetch first; `problems`: what stops it, found only now."""
+    it is fixed; `unread`: https inputs to fetch first; `problems`: what stops it, found only now; `refused`: what the live API
+    would refuse although an emulator of its description takes it, which stops it only where it would be sent there."""
 
     address: Address
     decision: Decision
@@ -119,6 +120,7 @@ class Step:
     upstream: tuple[Address, ...] = ()
     unread: tuple[str, ...] = ()
     problems: tuple[Diagnostic, ...] = ()
+    refused: tuple[Diagnostic, ...] = ()
     wanted: int = 1
     beyond: int = 0
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from flowrun.action import ActionDoc
+from flowrun.diagnostics.model import Severity
 from flowrun.graph.address import Address
 from flowrun.graph.model import Graph
 from flowrun.graph.outcomes import Outcome, Pending
@@ -75,7 +76,15 @@ class Planner:
         """Decisions for instances that do not depend on each other, with lookups in batches."""
         drafts = [self._draft(address) for address in addresses]
         known = self._look_up(drafts)
-        return [draft.step if draft.is_final else self._conclude(draft, known) for draft in drafts]
+        steps = [draft.step if draft.is_final else self._conclude(draft, known) for draft in drafts]
+        return [self._refused_live(step) for step in steps]
+
+    def _refused_live(self, step: Step) -> Step:
+        """What the live API refuses is a warning until it would be sent there."""
+        if not step.refused or not step.most_submissions or self.wishes.provider != "runway":
+            return step
+        errors = tuple(replace(each, severity=Severity.ERROR) for each in step.refused)
+        return replace(step, decision=Decision.BLOCKED, problems=errors, takes=(), cost=Cost(), why=None, pick=None)
 
     def _draft(self, address: Address) -> Draft:
         draft = self._drafter.draft(self.graph.instances[address], self)

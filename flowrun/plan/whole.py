@@ -90,7 +90,9 @@ def make_plan(planner: Planner, warnings: Iterable[Diagnostic] = ()) -> Plan:
         steps = _decided(planner)
     in_order = sorted(planner.graph, key=lambda instance: instance.order)
     flow, ordered = planner.graph.flow, {each.address: steps[each.address] for each in in_order}
-    return Plan(flow.name, flow.profile, planner.wishes.provider, ordered, tuple(warnings))
+    errors = {(each.code, each.span) for step in ordered.values() for each in step.problems}
+    only = tuple(each for each in warnings if (each.code, each.span) not in errors)
+    return Plan(flow.name, flow.profile, planner.wishes.provider, ordered, only)
 
 
 def _decided(planner: Planner) -> dict[Address, Step]:

@@ -56,8 +56,7 @@ class Bound:
         """Raises FlowrunError where there is no key."""
         if self._client is None:
             folder = self.store.root / "api"
-            again = self.settings.provider.resend_502
-            self._client, self._http = make_client(self.choice, self.options, self.around, folder, resend_502=again)
+            self._client, self._http = make_client(self.choice, self.options, self.around, folder, self.settings)
         return self._client
 
     @property

@@ -34,9 +34,9 @@ def _unknown_models(settings: Settings) -> Iterator[Diagnostic]:
     """Limits of models that nobody has, which would bind nothing."""
     if not settings.limits.concurrency:
         return
-    from flowrun.operations.catalogue import catalogue
+    from flowrun.production.cataloguing import catalogue_of
 
-    known = list(dict.fromkeys(name for each in catalogue().operations.values() for name in each.models))
+    known = list(dict.fromkeys(name for each in catalogue_of(settings).operations.values() for name in each.models))
     for model in settings.limits.concurrency:
         if model in known:
             continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flowrun.operations.catalogue import Catalogue
 from flowrun.production.exits import Exit, FlowrunError
 from flowrun.production.options import Options, Surroundings
 from flowrun.runway.inprocess import Answer, CallableTransport, Headers
@@ -18,12 +19,13 @@ if TYPE_CHECKING:
     from httpx import AsyncBaseTransport
 
 
-def open_sandbox(options: Options, around: Surroundings, folder: Path) -> Sandbox:
+def open_sandbox(options: Options, around: Surroundings, folder: Path, catalogue: Catalogue | None = None) -> Sandbox:
     """The sandbox whose account and tasks live in `folder`. Raises DiagnosticError for a bad scenario, FlowrunError for one
     that is not there."""
     if options.scenario is None:
-        return Sandbox(SqliteState(folder))
-    return Sandbox(SqliteState(folder), scenario=scenario_at(around.named(options.scenario)))
+        return Sandbox(SqliteState(folder), catalogue=catalogue)
+    scenario = scenario_at(around.named(options.scenario))
+    return Sandbox(SqliteState(folder), scenario=scenario, catalogue=catalogue)
 
 
 def scenario_at(path: Path) -> Scenario:
@@ -36,9 +38,11 @@ def scenario_at(path: Path) -> Scenario:
     return read_scenario(text, str(path))
 
 
-def sandbox_transport(options: Options, around: Surroundings, folder: Path) -> tuple[AsyncBaseTransport, str]:
+def sandbox_transport(
+    options: Options, around: Surroundings, folder: Path, catalogue: Catalogue | None = None
+) -> tuple[AsyncBaseTransport, str]:
     """A transport, and the address that it answers for."""
-    sandbox = open_sandbox(options, around, folder)
+    sandbox = open_sandbox(options, around, folder, catalogue)
     door = InProcess(sandbox, around.clock.now)
 
     def exchange(method: str, url: str, headers: Headers, body: bytes) -> Answer:

@@ -30,6 +30,7 @@ class Options:
     scenario: Path | None = None
     refresh: bool = False
     allow_outside: bool = False
+    allow_unknown_models: bool = False
     allow_unknown_price: bool = False
     max_credits: int | None = None
     yes: bool = False

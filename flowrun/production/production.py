@@ -29,13 +29,13 @@ from flowrun.graph.scope import ScopeSource
 from flowrun.graph.select import SelectionError, select
 from flowrun.ids import RunId
 from flowrun.manifest import Flow, Manifest, read, resolve
-from flowrun.operations.catalogue import catalogue
 from flowrun.plan.model import Decision
 from flowrun.plan.planner import Planner
 from flowrun.plan.sources import Sources, Wishes
 from flowrun.plan.whole import Plan, make_plan
 from flowrun.production.applying import Applied, Apply
 from flowrun.production.binding import Bound, bound, check_ledgers
+from flowrun.production.cataloguing import catalogue_of
 from flowrun.production.configuring import heard, lowered, queue_ahead, settings_of
 from flowrun.production.exits import Exit, FlowrunError
 from flowrun.production.exporting import check_folder, files_to_export, make_exporter, name_exports
@@ -109,6 +109,7 @@ class Production:
         self.path, self.options, self.around, self.kept = path, options, around, kept
         self.project = find_project(around.cwd / path)
         self.settings = settings_of(self.project, around)
+        self.catalogue = catalogue_of(self.settings, open=options.allow_unknown_models)
         self.manifest = _read(around.named(path))
         self.flow: Flow = resolve(
             self.manifest,
@@ -136,7 +137,7 @@ class Production:
         return self._build(at.inputs)
 
     def _build(self, inputs: DiskInputs) -> tuple[Graph, ScopeSource]:
-        graph, source = build(self.flow, catalogue(), inputs, self.read_data)
+        graph, source = build(self.flow, self.catalogue, inputs, self.read_data)
         warnings = [*self.settings.warnings, *self.flow.warnings, *graph.warnings]
         return replace(graph, warnings=heard(warnings, self.settings)), source
 
@@ -287,7 +288,7 @@ class Production:
     def _planner(self, graph: Graph, source: ScopeSource, at: Bound) -> Planner:
         check_ledgers(at)
         store = at.store
-        sources = Sources(catalogue(), store.results, at.ledger, store.picks, at.inputs, is_gone)
+        sources = Sources(self.catalogue, store.results, at.ledger, store.picks, at.inputs, is_gone)
         return Planner(graph, source, sources, self._wishes(graph, at))
 
     def _make_plan(self, planner: Planner, graph: Graph) -> Plan:

@@ -18,6 +18,7 @@ from flowrun.settings.model import Layer, Settings
 if TYPE_CHECKING:
     from httpx import AsyncClient
 
+    from flowrun.operations.catalogue import Catalogue
     from flowrun.runway.client import RunwayClient
 
 KEY = "RUNWAYML_API_SECRET"
@@ -88,7 +89,7 @@ def is_loopback(address: str) -> bool:
 
 
 def make_client(
-    choice: Choice, options: Options, around: Surroundings, sandbox_folder: Path, *, resend_502: bool = True
+    choice: Choice, options: Options, around: Surroundings, sandbox_folder: Path, settings: Settings
 ) -> tuple[RunwayClient, AsyncClient]:
     """A client and the connection pool under it, which the caller closes. Raises FlowrunError."""
     from flowrun.runway.client import RunwayClient
@@ -100,20 +101,27 @@ def make_client(
     if base_url is None:
         from flowrun.production.inprocess import sandbox_transport
 
-        transport, base_url = sandbox_transport(options, around, sandbox_folder)
+        transport, base_url = sandbox_transport(options, around, sandbox_folder, _served(settings, options))
     http = open_http(transport)
     try:
         client = RunwayClient(
             http,
             base_url=base_url,
             secret=choice.key,
-            resend_502=resend_502,
+            resend_502=settings.provider.resend_502,
             sleep=around.clock.sleep,
             rng=around.rng,
         )
     except ValueError as error:
         raise FlowrunError(Exit.SURROUNDINGS, str(error), f"check {KEY} and {BASE_URL}") from None
     return client, http
+
+
+def _served(settings: Settings, options: Options) -> Catalogue:
+    """The sandbox in this process serves the catalogue that its only client uses."""
+    from flowrun.production.cataloguing import catalogue_of
+
+    return catalogue_of(settings, open=options.allow_unknown_models)
 
 
 def no_key() -> FlowrunError:

@@ -47,6 +47,7 @@ class OptionsDocument(_Model):
     scenario: str | None = None
     refresh: bool = False
     allow_outside: bool = False
+    allow_unknown_models: bool = False
     allow_unknown_price: bool = False
     max_credits: int | None = Field(None, ge=0)
     out: str | None = None

@@ -1,6 +1,7 @@
 """What tasks are told to be, and their cancelling. Owns the answers of GET and DELETE on a task.
 
-The answers have just the fields of the API's description (2024-11-06): today's service adds costs, which it forbids.
+The answers have just the fields of the API's description (2024-11-06); today's service adds what a task costs, which the
+description forbids and newer clients read.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ def find(books: Books, task_id: str) -> Task:
     return task
 
 
-def describe(task: Task, url: str, now: float) -> Response:
+def describe(task: Task, url: str, now: float, *, tells_cost: bool = False) -> Response:
     """``GET /v1/tasks/{id}``; `url`: a fresh link to its output, used where it has one."""
     status = status_of(task, now)
     answer: dict[str, object] = {"id": task.id, "createdAt": timestamp(task.created), "status": status.value}
@@ -33,6 +34,10 @@ def describe(task: Task, url: str, now: float) -> Response:
         answer["output"] = [url]
     elif status is TaskStatus.FAILED:
         answer |= {"failure": task.failure, "failureCode": task.failure_code}
+    if tells_cost and status in FINAL:
+        answer["cost"] = {"credits": 0 if task.refunded else task.cost}
+    elif tells_cost:
+        answer["estimatedCost"] = {"credits": task.cost}
     return json_response(200, answer)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from flowrun.canonical import CanonicalError, sha256
 from flowrun.media.facts import MediaFacts, MediaKind
-from flowrun.operations.catalogue import catalogue
+from flowrun.operations.catalogue import Catalogue
 from flowrun.operations.model import Path, Problem
 from flowrun.operations.price import estimate
 from flowrun.operations.spec import ModelSpec
@@ -34,11 +34,15 @@ SHORT = {MediaKind.IMAGE: 0.3, MediaKind.VIDEO: 1.0, MediaKind.AUDIO: 0.3}  # se
 class Account:
     """The terms that a generation is taken on. `credits`: what the account began with; `salt`: makes ids differ."""
 
+    catalogue: Catalogue
     tier: Tier
     credits: int
     scenario: Scenario
     realistic: bool
     salt: str
+
+    def produces(self, spec: ModelSpec) -> MediaKind:
+        return self.catalogue.operations[spec.operation].produces
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +62,24 @@ class Asked:
 
 def create(operation: str, body: Any, account: Account, effects: Effects, resolver: Resolver) -> Response:
     """``POST /v1/<operation>``. Raises RefusalError: 400 invalid or not paid for, 429 too many in a day."""
-    asked = check(operation, body, resolver)
+    asked = check(account.catalogue, operation, body, resolver)
     books, now = resolver.books, resolver.now
-    limits = account.tier.limits(_produces(asked.spec))
+    limits = account.tier.limits(account.produces(asked.spec))
     if books.created_since(asked.spec.model, now - DAY) >= limits.daily:
         raise RefusalError(429, f"The daily limit of {limits.daily} generations of {asked.spec.model} is reached.")
     if account.credits - books.spent(now) < asked.cost:
         raise RefusalError(400, "You do not have enough credits to run this task.")
     task = _accepted(asked, account, effects, resolver, limits.concurrent)
     books.add_task(task)
-    return json_response(200, {"id": task.id})
+    answer: dict[str, object] = {"id": task.id}
+    if account.catalogue.tells_cost:
+        answer["estimatedCost"] = {"credits": task.cost}
+    return json_response(200, answer)
 
 
-def check(operation: str, body: Any, resolver: Resolver) -> Asked:
+def check(catalogue: Catalogue, operation: str, body: Any, resolver: Resolver) -> Asked:
     """Everything about a request that does not depend on the account. Raises RefusalError 400 with all issues of a kind."""
-    spec = _spec(operation, body)
+    spec = _spec(catalogue, operation, body)
     _refuse(spec.check(_as_https(body, resolver.base_url)))
     inputs = _resolved(spec, body, resolver)
     facts = {each.path: each.facts for each in inputs}
@@ -85,13 +92,13 @@ def check(operation: str, body: Any, resolver: Resolver) -> Asked:
     return Asked(spec, body, inputs, identity, cost)
 
 
-def _spec(operation: str, body: Any) -> ModelSpec:
+def _spec(catalogue: Catalogue, operation: str, body: Any) -> ModelSpec:
     if not isinstance(body, dict):
         raise invalid(Issue((), "Expected an object.", "invalid_type"))
     model = body.get("model")
-    spec = catalogue().find(operation, model) if isinstance(model, str) else None
+    spec = catalogue.find(operation, model) if isinstance(model, str) else None
     if spec is None:
-        known = ", ".join(catalogue().operations[operation].models)
+        known = ", ".join(catalogue.operations[operation].models)
         raise invalid(Issue(("model",), f"Expected one of {known}.", "invalid_union"))
     return spec
 
@@ -162,7 +169,7 @@ def _accepted(asked: Asked, account: Account, effects: Effects, resolver: Resolv
     repeat = books.count(f"repeat:{asked.identity}") - 1
     variation = 0 if account.scenario.identical else repeat
     tiny = account.scenario.media == "tiny"
-    wanted = Wanted(spec, _produces(spec), asked.body, asked.inputs, variation, tiny)
+    wanted = Wanted(spec, account.produces(spec), asked.body, asked.inputs, variation, tiny)
     ordinal = books.count("ordinal:task")
     return Task(
         ordinal=ordinal,
@@ -191,12 +198,8 @@ def seconds_of(account: Account, spec: ModelSpec) -> float:
         if name in scripted:
             return scripted[name]
     if account.realistic:
-        return catalogue().typical_seconds(spec.operation, spec.model)
-    return SHORT[_produces(spec)]
-
-
-def _produces(spec: ModelSpec) -> MediaKind:
-    return catalogue().operations[spec.operation].produces
+        return account.catalogue.typical_seconds(spec.operation, spec.model)
+    return SHORT[account.produces(spec)]
 
 
 def _outcome(asked: Asked, effects: Effects) -> tuple[TaskStatus, str | None, str | None]:

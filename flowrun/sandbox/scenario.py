@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from flowrun.diagnostics.model import Diagnostic, DiagnosticError
 from flowrun.diagnostics.span import Span
-from flowrun.yaml_tree import Mapping, Sequence, Tree, parse, plain
+from flowrun.yaml_tree import Tree, follow, parse, plain
 
 Operation = Literal[
     "image_to_video",
@@ -161,7 +161,7 @@ def _diagnostics(tree: Tree, error: ValidationError) -> list[Diagnostic]:
     """One for each place: where a field takes several kinds of value, their complaints are joined."""
     found: dict[tuple[int | str, ...], tuple[Span, list[str]]] = {}
     for each in error.errors(include_url=False):
-        path, span = _find(tree, each["loc"])
+        path, span = follow(tree, each["loc"])
         if each["type"] == "missing":
             path = each["loc"]
         messages = found.setdefault(path, (span, []))[1]
@@ -177,17 +177,3 @@ _WORDS = {
     "missing": "this field must be given",
     "model_type": "this should be a mapping",
 }
-
-
-def _find(tree: Tree, path: tuple[int | str, ...]) -> tuple[tuple[int | str, ...], Span]:
-    """As much of `path` as leads through the tree, and where it ends. Branches of a union are no part of the tree."""
-    for index, step in enumerate(path):
-        following = None
-        if isinstance(tree, Mapping):
-            following = tree.get(str(step))
-        elif isinstance(tree, Sequence) and isinstance(step, int):
-            following = tree.items[step]
-        if following is None:
-            return path[:index], tree.span
-        tree = following
-    return path, tree.span

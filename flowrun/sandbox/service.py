@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from flowrun.operations.catalogue import catalogue
+from flowrun.operations.catalogue import Catalogue
+from flowrun.operations.catalogue import catalogue as todays
 from flowrun.sandbox import answers, downloads, faults, generations, organization, report, routes, uploads
 from flowrun.sandbox.books import Books
 from flowrun.sandbox.faults import Effects, Subject
@@ -54,7 +55,8 @@ class Sandbox:
     `tier` (1 to 5) and `credits`, with which the account begins, go before the scenario's, which go before the defaults:
     tier 3, 100,000 credits.
     `base_url`: where this sandbox is reached, no slash at its end; its links begin so. `salt`: changes the ids it gives,
-    for a server whose clients may remember an earlier one's.
+    for a server whose clients may remember an earlier one's. `catalogue`: what is served; the one with the overlays that ship
+    answers as today's API does.
     """
 
     def __init__(
@@ -67,8 +69,10 @@ class Sandbox:
         realistic: bool = False,
         base_url: str = BASE_URL,
         salt: str = "",
+        catalogue: Catalogue | None = None,
     ) -> None:
         self.state = state
+        self.catalogue = catalogue or todays()
         self.base_url = base_url.rstrip("/")
         self._scenario = scenario or Scenario()
         self.tier = tier or self._scenario.tier or TIER
@@ -159,7 +163,7 @@ class Sandbox:
     def _task(self, visit: Visit, now: float) -> Response:
         task = answers.find(visit.books, visit.route.task_id or "")
         url = downloads.link(task, self.state.blobs, self.base_url, now + self._scenario.url_ttl)
-        return answers.describe(task, url, now)
+        return answers.describe(task, url, now, tells_cost=self.catalogue.tells_cost)
 
     def _cancel(self, visit: Visit, now: float) -> Response:
         task = answers.find(visit.books, visit.route.task_id or "")
@@ -187,7 +191,8 @@ class Sandbox:
     # the account
 
     def _account(self, books: Books) -> Account:
-        return Account(self._current_tier(books), self.credits, self._scenario, self._realistic, self._salt)
+        tier = self._current_tier(books)
+        return Account(self.catalogue, tier, self.credits, self._scenario, self._realistic, self._salt)
 
     def _current_tier(self, books: Books) -> Tier:
         return TIERS[books.counter("tier") or self.tier]
@@ -202,7 +207,7 @@ class Sandbox:
         tier = self._current_tier(books)
         return {
             model: tier.limits(operation.produces)
-            for operation in reversed([*catalogue().operations.values()])
+            for operation in reversed([*self.catalogue.operations.values()])
             for model in operation.models
         }
 

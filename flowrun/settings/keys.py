@@ -9,6 +9,7 @@ from typing import Any
 
 from flowrun.diagnostics.codes import registry
 from flowrun.diagnostics.suggest import did_you_mean
+from flowrun.operations.data import DEFAULT_OVERLAYS
 from flowrun.settings.kinds import (
     Choice,
     Command,
@@ -17,6 +18,7 @@ from flowrun.settings.kinds import (
     Flag,
     Folder,
     Kind,
+    Overlays,
     Text,
     Words,
     Wrong,
@@ -64,7 +66,7 @@ def _code_problem(code: str) -> Wrong | None:
 
 
 _REMOTE = "shared remotes"
-_CATALOGUE = "catalogues other than its own"
+_CATALOGUE = "descriptions other than its own"
 
 KEYS: tuple[Key, ...] = (
     Key(
@@ -157,7 +159,15 @@ KEYS: tuple[Key, ...] = (
         0,
     ),
     Key("catalogue", "base", Text(), "flowrun's own", "Another description of the API's models.", None, _CATALOGUE),
-    Key("catalogue", "overlays", Words(), "none", "Changes to the description of the API's models.", [], _CATALOGUE),
+    Key(
+        "catalogue",
+        "overlays",
+        Overlays(),
+        ", ".join(f"`{name}`" for name in DEFAULT_OVERLAYS),
+        "What has changed since the API's description, laid over it in order: models, prices, limits. `[]` leaves the bare "
+        "description; a path is a file of your own (`flowrun schema overlay-1`).",
+        list(DEFAULT_OVERLAYS),
+    ),
     Key(
         "lint",
         "ignore",

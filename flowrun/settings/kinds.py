@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from flowrun.diagnostics.suggest import did_you_mean
+from flowrun.operations.data import SHIPPED
 
 _UNSHOWABLE = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -224,6 +225,41 @@ class Words:
     def schema(self) -> dict[str, Any]:
         items: Mapping[str, Any] = {"enum": list(self.known())} if self.known else {"type": "string"}
         return {"type": "array", "items": dict(items)}
+
+
+@dataclass(frozen=True, slots=True)
+class Overlays:
+    """Overlays of the catalogue, in order: each the name of one that ships, or a path."""
+
+    takes: str = "an array of overlays: names of those that ship, or paths"
+
+    def problems(self, value: Any) -> Iterator[Wrong]:
+        if not isinstance(value, list):
+            yield Wrong(f"takes {self.takes}, not {called(value)}")
+            return
+        for at, word in enumerate(value):
+            if not isinstance(word, str):
+                yield Wrong(f"takes {self.takes}, and this is {called(word)}", None, (at,))
+            elif not _is_path(word) and word not in SHIPPED:
+                hint = (
+                    did_you_mean(word, SHIPPED)
+                    or f"those that ship: {', '.join(SHIPPED)}; a file ends in .yaml or .json"
+                )
+                yield Wrong(f"there is no overlay '{word[:64]}'", hint, (at,))
+
+    def made(self, value: Any, base: Path) -> tuple[str | Path, ...]:
+        words = dict.fromkeys(value)
+        return tuple(base / Path(word).expanduser() if _is_path(word) else word for word in words)
+
+    def of_text(self, text: str) -> list[str]:
+        return _parts(text)
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "array", "items": {"type": "string"}, "examples": [list(SHIPPED)]}
+
+
+def _is_path(word: str) -> bool:
+    return "/" in word or word.endswith((".yaml", ".yml", ".json"))
 
 
 @dataclass(frozen=True, slots=True)

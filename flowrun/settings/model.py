@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from flowrun.diagnostics.model import Diagnostic
 from flowrun.diagnostics.span import Span
+from flowrun.operations.data import DEFAULT_OVERLAYS
 from flowrun.secret import Secret
 
 
@@ -85,8 +86,10 @@ class LimitSettings:
 
 @dataclass(frozen=True, slots=True)
 class CatalogueSettings:
+    """`overlays`: names of those that ship, and paths; in the order in which they are laid."""
+
     base: str | None = None
-    overlays: tuple[Path, ...] = ()
+    overlays: tuple[str | Path, ...] = DEFAULT_OVERLAYS
 
 
 @dataclass(frozen=True, slots=True)

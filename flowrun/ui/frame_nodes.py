@@ -19,6 +19,7 @@ from flowrun.ui.paint import safe
 from flowrun.ui.rows import Row, note
 from flowrun.ui.tables import Cell, cut_middle
 
+LINGER = 3.0  # seconds that the outcome of a take keeps its row where there is not room for all
 _WORD = 18  # columns of ``in the API's queue``
 _BAR = 10
 _ROOM_FOR_BARS = 64
@@ -72,19 +73,26 @@ def _shares(lanes: int, failures: int, grouped: int, lines: int) -> tuple[int, i
 
 def _lanes(board: Board, now: float, room: int, name: int, lanes: Sequence[str], lines: int) -> list[Row]:
     units = [board.units[each] for each in lanes]
-    active = sum(1 for unit in units if unit.is_active)
     if len(units) <= lines:
         return [_lane(board, unit, now, room, name) for unit in units]
-    if active <= lines:
-        return [_lane(board, unit, now, room, name) for unit in _chosen(units, lines)]
-    rows = [_lane(board, unit, now, room, name) for unit in _chosen(units, max(0, lines - 1))]
-    return [*rows, note(f"and {active - len(rows)} more active")][:lines]
+    shown = _chosen(units, lines, now)
+    if hidden := _hidden(units, shown):
+        shown = shown[: lines - 1]
+        hidden = _hidden(units, shown)
+    rows = [_lane(board, unit, now, room, name) for unit in shown]
+    return [*rows, note(f"{'and ' if rows else ''}{hidden} more active")][:lines] if hidden else rows
 
 
-def _chosen(units: Sequence[UnitRow], lines: int) -> list[UnitRow]:
-    """Those that are active before those that have ended, each where it stands."""
-    first = sorted(range(len(units)), key=lambda at: (not units[at].is_active, at))[:lines]
+def _chosen(units: Sequence[UnitRow], lines: int, now: float) -> list[UnitRow]:
+    """Those that are active before those that have ended, each where it stands. What has just ended is not taken away at
+    once: as a rule another one starts in its place, and the rows below would go up and down again."""
+    ranks = [not (unit.is_active or now - unit.since < LINGER) for unit in units]
+    first = sorted(range(len(units)), key=lambda at: (ranks[at], at))[:lines]
     return [units[at] for at in sorted(first)]
+
+
+def _hidden(units: Sequence[UnitRow], shown: Sequence[UnitRow]) -> int:
+    return sum(unit.is_active for unit in units) - sum(unit.is_active for unit in shown)
 
 
 def _lane(board: Board, unit: UnitRow, now: float, room: int, name: int) -> Row:

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from flowrun.yaml_tree.tree import Entry, Mapping, Scalar, Sequence, Tree, describe, from_plain, plain
+from flowrun.yaml_tree.tree import Entry, Mapping, Scalar, Sequence, Tree, describe, follow, from_plain, plain
 
-__all__ = ["Entry", "Mapping", "Scalar", "Sequence", "Tree", "decode", "describe", "from_plain", "parse", "plain"]
+__all__ = [
+    "Entry",
+    "Mapping",
+    "Scalar",
+    "Sequence",
+    "Tree",
+    "decode",
+    "describe",
+    "follow",
+    "from_plain",
+    "parse",
+    "plain",
+]
 
 
 def parse(text: str, file: str) -> Tree:

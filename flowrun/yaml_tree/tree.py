@@ -115,3 +115,17 @@ def describe(tree: Tree) -> str:
         return "a mapping"
     names = {bool: "a boolean", int: "an integer", float: "a number", str: "text"}
     return names.get(type(tree.value), "nothing (null)")
+
+
+def follow(tree: Tree, path: tuple[int | str, ...]) -> tuple[tuple[int | str, ...], Span]:
+    """As much of `path` (keys and positions) as leads through the tree, and where it ends: for what others say of a path."""
+    for index, step in enumerate(path):
+        following = None
+        if isinstance(tree, Mapping):
+            following = tree.get(str(step))
+        elif isinstance(tree, Sequence) and isinstance(step, int) and step < len(tree.items):
+            following = tree.items[step]
+        if following is None:
+            return path[:index], tree.span
+        tree = following
+    return path, tree.span

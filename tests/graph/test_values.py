@@ -35,12 +35,12 @@ def test_defaults_merge_input_by_input() -> None:
 
 
 def test_a_default_is_offered_only_to_models_that_have_the_input() -> None:
-    head = "defaults: {image_to_video: {seed: 3, audio: false}}\n"
+    head = "defaults: {image_to_video: {contentModeration: {publicFigureThreshold: low}, audio: false}}\n"
     film = shot("a.png", ratio="'1280:720'")
-    assert value(head + "nodes: {film: " + film + "}", "film")["seed"] == 3
+    assert "contentModeration" in value(head + "nodes: {film: " + film + "}", "film")
     veo = film.replace("gen4_turbo", "veo3.1_fast").replace("duration: 5", "duration: 4")
     got = value(head + "nodes: {film: " + veo + "}", "film")
-    assert "seed" not in got
+    assert "contentModeration" not in got
     assert got["audio"] is False
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from flowrun.operations.catalogue import catalogue
+from flowrun.operations.catalogue import catalogue as today
+from flowrun.operations.catalogue import described as catalogue
 from flowrun.operations.model import Problem
 from flowrun.operations.spec import ModelSpec
 
@@ -68,6 +69,13 @@ GOOD: dict[tuple[str, str], dict[str, Any]] = {
 }
 
 PAIRS = list(GOOD)
+
+
+def spec_of_today(operation: str, model: str) -> ModelSpec:
+    """With the overlays that ship."""
+    found = today().find(operation, model)
+    assert found is not None
+    return found
 
 
 def spec_of(operation: str, model: str) -> ModelSpec:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flowrun.operations.catalogue import Catalogue
 from flowrun.operations.data import document
 from flowrun.operations.model import UNKNOWN
 from flowrun.operations.price import Price, estimate
@@ -135,7 +136,7 @@ def test_sound_effects_are_estimated_at_the_most_that_is_said() -> None:
 
 
 def test_an_unknown_price_stays_unknown() -> None:
-    unknown = estimate(spec_of(*TURBO), good(*TURBO), lambda _path: None, {"models": {}})
+    unknown = estimate(replace(spec_of(*TURBO), price=None), good(*TURBO), lambda _path: None)
     assert unknown == Price(None, None, "no price of gen4_turbo is known", "none")
     assert not unknown.is_known
 
@@ -178,9 +179,8 @@ def test_720p_is_where_a_side_is_720() -> None:
 
 
 def test_a_table_of_ones_own() -> None:
-    table = copy.deepcopy(document("prices.json"))
-    table["models"]["gen4_turbo"]["credits"] = 7
-    assert estimate(spec_of(*TURBO), good(*TURBO), lambda _path: None, table).high == 35
+    own = Catalogue.load([{"prices": {"gen4_turbo": {**spec_of(*TURBO).price, "credits": 7}}}])
+    assert estimate(own.find(*TURBO), good(*TURBO), lambda _path: None).high == 35
 
 
 @given(st.floats(0.001, 4000), st.sampled_from([ACT, ISOLATION, DUB, STS, ALEPH]))

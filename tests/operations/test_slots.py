@@ -9,7 +9,7 @@ import pytest
 from flowrun.media.facts import MediaKind
 from flowrun.operations.model import UNKNOWN, MediaLeaf
 
-from .requests import spec_of
+from .requests import spec_of, spec_of_today
 
 LEAVES = ["https://media.example/a.png", object(), UNKNOWN, MediaLeaf(), {"$media": "ab"}, None, 3]
 
@@ -55,6 +55,6 @@ def test_what_is_not_there_has_no_slot() -> None:
 
 
 def test_the_limit_is_the_lower_of_the_description_and_today() -> None:
-    slots = spec_of("character_performance", "act_two").slots({"character": {"uri": 1}, "reference": {"uri": 1}})
+    slots = spec_of_today("character_performance", "act_two").slots({"character": {"uri": 1}, "reference": {"uri": 1}})
     assert [slot.data_uri_limit for slot in slots] == [5_000_000, 5_000_000]
     assert slots[1].kind is MediaKind.VIDEO

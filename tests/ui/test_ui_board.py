@@ -411,3 +411,36 @@ def test_the_estimate_of_a_whole_run_comes_true(tmp_path: Path) -> None:
             misses.append(abs(event.at + guess - events[-1].at))
     assert misses
     assert sum(misses) / len(misses) < 15.0  # of a run of some 130 seconds, tasks of 20
+
+
+def test_what_has_just_ended_keeps_its_row_for_a_moment_where_there_is_not_room_for_all() -> None:
+    names = [f"n[{number}]" for number in range(10)]
+    events = [started(), limits(ev.ModelLimit(VIDEO, 10, None)), expanded(*map(item, names)), *map(decided, names)]
+    board = board_of([*events, *(each for name in names for each in sent(f"{name}#1")), *finished("n[1]#1", 30.0)])
+    soon, later = shown(board, 31.0, height=14), shown(board, 40.0, height=14)
+    assert soon.splitlines()[5].split()[:2] == ["n[1]", "made"]
+    assert soon.splitlines()[-1] == "and 2 more active"
+    assert later.splitlines()[5].startswith("n[2]")
+    assert later.splitlines()[-1].startswith("n[9]")
+
+
+def test_a_thousand_nodes_are_drawn_and_reckoned_with(tmp_path: Path) -> None:
+    names = [f"n[{number}]" for number in range(1000)]
+    events = [started(), limits(), expanded(item("hero", model=IMAGE), *(item(name, "hero") for name in names))]
+    board = board_of([*events, decided("hero", model=IMAGE), *sent("hero#1", 0.0), *finished("hero#1", 60.0)])
+    for name in names:
+        board.take_in(decided(name))
+    assert "n (1000)    queued" in shown(board)
+    assert remaining(board, AT + 60.0).seconds() == 200 * 60.0
+
+
+def test_the_recording_tool_draws_a_whole_run(tmp_path: Path) -> None:
+    from benchmarks.live_view import RUNS as SIZED
+    from benchmarks.live_view import events_of, frames, price
+    from benchmarks.live_view import shown as drawn
+
+    events = events_of(SIZED[3], tmp_path)
+    found = list(frames(events, 80, 24, 5.0))
+    assert [at for at, _ in found[:3]] == [0.0, 5.0, 10.0]
+    assert "3 made" in drawn(*found[-1], 80)
+    assert price(events).startswith("3 nodes: a frame")

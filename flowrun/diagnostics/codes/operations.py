@@ -86,6 +86,23 @@ CODES = (
         "found before the request is made and paid for. Cut it, or take another.",
     ),
     Code(
+        "live-refuses",
+        "The API's description allows this, but the live API of today refuses it, by an overlay of the catalogue. It is a "
+        "warning where nothing would be sent there (a result that is in the store, the sandbox), and an error where it would.",
+        warns=True,
+    ),
+    Code(
+        "unchecked-model",
+        "No catalogue has this model, and `--allow-unknown-models` lets it through: its inputs are not checked before they "
+        "are sent, and its price is unknown.",
+        warns=True,
+    ),
+    Code(
+        "overlay-invalid",
+        "An overlay of the catalogue, named under `[catalogue]` in `flowrun.toml`, has something in it that an overlay does not "
+        "have, or that does not fit what it is laid over.",
+    ),
+    Code(
         "retired-model",
         "The live API has taken the model out of service and refuses requests for it; results made with it stay in "
         "the store and go on to be used. The sandbox still has it. To generate anew, change to the successor that the "

@@ -16,6 +16,7 @@ from flowrun.production.exits import FlowrunError
 from flowrun.production.options import Options, Surroundings
 from flowrun.production.provider import BASE_URL, KEY, LIVE, Choice, make_client
 from flowrun.runway.errors import KeyRefusedError, RunwayError
+from flowrun.settings.model import Settings
 
 if TYPE_CHECKING:
     from flowrun.runway.client import RunwayClient
@@ -100,7 +101,7 @@ async def answer(choice: Choice, options: Options, around: Surroundings, *, offl
         return [warning("API", "not asked: there is no key", advice)]
     with TemporaryDirectory(prefix="flowrun-doctor-") as folder:
         try:
-            client, http = make_client(choice, options, around, Path(folder))
+            client, http = make_client(choice, options, around, Path(folder), Settings())
         except FlowrunError as error:
             return [problem("API", error.message, error.hint or f"check {KEY} and {BASE_URL}")]
         async with http:
