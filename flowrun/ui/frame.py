@@ -59,10 +59,13 @@ def frame(board: Board, now: float, width: int, height: int, paint: Paint, left:
 
 
 def _head(board: Board, now: float, room: int, paint: Paint, left: float | None) -> list[str]:
-    done = f"{number(board.done)} of {plural(len(board.nodes), 'node')}; {_money(board)}"
+    bar = _bar(board.done, len(board.nodes), _BARS[room >= _WIDE])
+    done = f"{number(board.done)} of {plural(len(board.nodes), 'node')}; {_spent(board)}"
+    whole = done + _balance(board)
+    told = whole if columns_of(f"{bar}  {whole}") <= room else done  # half a number would lie
     return [
         _beside([(_title(board), "bold"), (_times(board, now, left), "")], room, paint),
-        _beside([(_bar(board.done, len(board.nodes), _BARS[room >= _WIDE]), ""), (done, "")], room, paint),
+        _beside([(bar, ""), (told, "")], room, paint),
         *_counts(board, room),
         *_warning(board, room, paint),
     ]
@@ -83,13 +86,16 @@ def _times(board: Board, now: float, left: float | None) -> str:
     return f"{spent}, about {duration(left)} left" if left >= 1 else f"{spent}, done any moment"
 
 
-def _money(board: Board) -> str:
+def _spent(board: Board) -> str:
     """Spent, of how much. What has no known price is told, never counted as nothing."""
     summary, cap = board.summary, board.started.cap if board.started else None
     most = "" if cap is None else f" of at most {number(cap)}"
     unknown = f" and {plural(summary.unpriced, 'generation')} of unknown price" if summary.unpriced else ""
-    balance = "" if board.balance is None else f"; balance {number(board.balance)}"
-    return f"{credits(summary.credits)}{most}{unknown}{balance}"
+    return f"{credits(summary.credits)}{most}{unknown}"
+
+
+def _balance(board: Board) -> str:
+    return "" if board.balance is None else f"; balance {number(board.balance)}"
 
 
 def _counts(board: Board, room: int) -> list[str]:

@@ -110,8 +110,15 @@ def test_a_take_keeps_its_row_while_it_is_active(run: Made) -> None:
     for _, board in steps(run.events):
         now = {name: at for at, name in enumerate(board.lanes) if board.units[name].is_active}
         assert all(now[name] == at for name, at in before.items() if name in now)
+        assert len(set(board.lanes)) == len(board.lanes)
         assert {unit.name for unit in board.units.values() if unit.is_active and unit.how != "shared"} == set(now)
         before = now
+
+
+def test_a_take_that_is_tried_again_has_its_own_row_again() -> None:
+    events = [started(), expanded(item("a"), item("b")), decided("a"), decided("b"), *sent("a#1"), *sent("b#1")]
+    events += [*finished("a#1", 20.0), failed("b#1", Verdict.RETRY, 21.0, attempts=1), ev.Woke(AT + 22, "b#1")]
+    assert board_of([*events, *sent("b#1", 23.0)]).lanes == ["a#1", "b#1"]
 
 
 def test_slots_that_others_hold_are_seen(tmp_path: Path) -> None:
@@ -360,7 +367,10 @@ def test_what_has_ended_says_how_long_its_model_takes() -> None:
 
 
 def test_what_nothing_will_come_of_is_not_waited_for() -> None:
-    first = [expanded(item("below", "a"), item("a"), item("b"), item("c")), *map(decided, "abc")]
+    first = [
+        expanded(item("below", "middle", seconds=500.0), item("middle", "a"), item("a"), item("b"), item("c")),
+        *map(decided, "abc"),
+    ]
     capped = [ev.OverCap(AT, "a#1", "run-cap", 0), *sent("b#1", 0.0)]
     assert left(*first, *capped, after=0.0) == 60.0  # b, c; below hangs on a
     assert left(*first, *capped, ev.Queued(AT, "c#1", "daily", None), after=0.0) == 60.0
