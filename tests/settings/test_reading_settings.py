@@ -95,7 +95,7 @@ def test_limits_of_models_are_joined_model_by_model(place: Place) -> None:
 
 
 def test_paths_count_from_the_file_they_stand_in(place: Place) -> None:
-    assert place.read('cache.dir = "../shared"\n').cache.dir == place.project / "../shared"
+    assert place.read('cache.dir = "../common"\n').cache.dir == place.project / "../common"
     assert place.read("", 'cache.dir = "store"\n').cache.dir == place.user.parent / "store"
     assert place.read("", "", {"FLOWRUN_CACHE_DIR": "store"}).cache.dir == place.project / "store"
     assert place.read('cache.dir = "/var/x"\n').cache.dir == Path("/var/x")
