@@ -16,6 +16,7 @@ from typing import Any
 
 from flowrun.digest import Digest
 from flowrun.ids import ActionKey, RecipeKey
+from flowrun.secret import without_query
 
 MEDIA = "$media"
 URI = "$uri"
@@ -26,18 +27,22 @@ ENV = "$env"
 @dataclass(frozen=True, slots=True)
 class MediaInput:
     """The bytes behind one ``$media`` mark. `media_type` is the true one, by probing. `url`: an https address that serves
-    just these bytes, where the user gave one."""
+    just these bytes, where the user gave one. `data_limit`: characters that a data URI may have where these go, None: no
+    fewer than anywhere."""
 
     digest: Digest
     media_type: str
     url: str | None = None
+    data_limit: int | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return {"digest": self.digest.to_json(), "media_type": self.media_type, "url": self.url}
+        url = self.url if self.url is None or without_query(self.url) == self.url else None  # a query may be a token
+        plain = {"digest": self.digest.to_json(), "media_type": self.media_type, "url": url}
+        return plain if self.data_limit is None else {**plain, "data_limit": self.data_limit}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> MediaInput:
-        return cls(Digest(**data["digest"]), data["media_type"], data.get("url"))
+        return cls(Digest(**data["digest"]), data["media_type"], data.get("url"), data.get("data_limit"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ def replacing(target: Path, *, mode: int = 0o644) -> Iterator[BinaryIO]:
     sync_directory(target.parent)
 
 
-def write_atomic(target: Path, data: bytes, *, mode: int = 0o644) -> None:
+def write_atomic(target: Path, data: bytes | memoryview, *, mode: int = 0o644) -> None:
     """Replace `target` by `data`, durably. Raises OSError."""
     with replacing(target, mode=mode) as stream:
         stream.write(data)

@@ -13,7 +13,7 @@ import json
 import logging
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any
 
@@ -42,10 +42,11 @@ def say(name: str, what: str, /, *, level: int = INFO, **facts: Any) -> None:
     if listener is None and not ordinary:
         return
     record = logger.makeRecord(logger.name, level, "", 0, line(what, facts), (), None)
-    if listener is not None:
-        listener.handle(record)
-    if ordinary:
-        logger.handle(record)
+    with suppress(Exception):  # what a host program's handler cannot take must not cost the answer to a paid request
+        if listener is not None:
+            listener.handle(record)
+        if ordinary:
+            logger.handle(record)
 
 
 def line(what: str, facts: Mapping[str, Any]) -> str:

@@ -41,6 +41,12 @@ class Secret:
         raise TypeError("a secret is not pickled")
 
 
+def without_query(url: str) -> str:
+    """`url` with its query and fragment taken out: whatever they are called there, they may be somebody's token."""
+    bare = re.split(r"[?#]", url, maxsplit=1)[0]
+    return url if bare == url else f"{bare}?{MASK}"
+
+
 def looks_like_key(text: str) -> bool:
     """Whether an API key stands somewhere in `text`."""
     return _KEY.search(text) is not None

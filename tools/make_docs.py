@@ -19,15 +19,16 @@ from flowrun.diagnostics.codes import registry
 from flowrun.engine.events import EVENTS
 from flowrun.engine.scheduler import RESEND_CEILING, RESENDS, RETRY_GROWTH
 from flowrun.engine.states import FINAL, TRANSITIONS, NodeState
-from flowrun.operations.catalogue import PRICES_FILE, Operation, catalogue
-from flowrun.operations.data import document
+from flowrun.operations.catalogue import PRICES_FILE, Operation, catalogue, described, shipped
+from flowrun.operations.data import DEFAULT_OVERLAYS, document
 from flowrun.operations.model import InputSpec
 from flowrun.operations.spec import ModelSpec
 from flowrun.plan.model import Decision, Reason
 from flowrun.production.exits import Exit, first
 from flowrun.runway import pace
-from flowrun.runway.calls import submit_failure
-from flowrun.runway.policy import FAILURES, SUBMISSIONS, UNKNOWN_CODE, Charged, FailureRule, RetryKind
+from flowrun.runway.errors import Lost
+from flowrun.runway.policy import AFTERWARDS, FAILURES, LOST, SUBMISSIONS, UNKNOWN_CODE, Charged, FailureRule, RetryKind
+from flowrun.runway.taxonomy import ROWS, STATUSES, Phase, kind_of_status
 from flowrun.template import limits
 from flowrun.template.library import FILTERS, FUNCTIONS
 from flowrun.template.predicates import TESTS
@@ -35,7 +36,7 @@ from flowrun.template.predicates import TESTS
 FOLDER = Path(__file__).parent.parent / "docs" / "reference"
 NOTE = "<!-- Written by tools/make_docs.py. Do not edit. -->"
 KINDS = {"string": "text", "array": "list", "object": "mapping", "boolean": "true or false"}
-STATUSES = (301, 400, 401, 402, 403, 404, 405, 408, 410, 413, 422, 425, 429, 500, 502, 503, 504)
+CREDITS = {Charged.YES: "spent", Charged.NO: "none", Charged.UNKNOWN: "not known, counted as spent"}
 
 
 class WordsError(ValueError):
@@ -167,12 +168,25 @@ def failures_page() -> str:
         f"The wait before a further attempt doubles each time, up to {RETRY_GROWTH} times the first.",
         "## A request that was certainly not accepted\n\nNothing was charged and no task exists.",
         table(
-            ("kind", "stops", "what happened", "what to change"),
-            ((code(kind.value), rule.scope.value, rule.what, rule.change) for kind, rule in SUBMISSIONS.items()),
+            ("kind", "follows", "what happened", "what to change"),
+            ((code(kind.value), rule.follows.value, rule.what, rule.change) for kind, rule in SUBMISSIONS.items()),
         ),
-        "## What an HTTP answer to such a request means\n\nAn answer that is not in this list, or none, is uncertain too. An "
-        "error that speaks of credits counts as `no-credits`, whatever 4xx it is.",
+        "## A request of which nobody knows\n\nIt is never sent again unasked; `--resend` and `flowrun forget` settle it.",
+        table(("kind", "what happened"), ((code(kind.value), rule.what) for kind, rule in LOST.items())),
+        "## A task that was accepted, and its files",
+        table(
+            ("code", "follows", "credits", "what happened", "what to change"),
+            (
+                (code(kind.value), rule.follows.value, CREDITS[rule.charged], rule.what, rule.change)
+                for kind, rule in AFTERWARDS.items()
+            ),
+        ),
+        "## What an HTTP answer to such a request means\n\nAn answer to a request for a generation. An error that speaks of "
+        "credits counts as `no-credits`, whatever 4xx it is; a 400 that speaks of fetching an input as `input-not-fetched`.",
         table(("status", "taken as"), map(_status, STATUSES)),
+        "## Everything that can happen, in order\n\nEach row is provoked by a test, which counts what was sent and keeps the "
+        "words that a person gets.",
+        *(_phase(phase) for phase in Phase),
         "## Waiting times\n\nIn seconds. What the API asks for by `Retry-After` is respected where it is longer.",
         table(("for", "seconds"), _waits()),
     )
@@ -182,15 +196,18 @@ def _failure(rule: FailureRule) -> tuple[str, ...]:
     retry = rule.retry
     often = "none" if retry.kind is RetryKind.NEVER else f"{retry.attempts}, the first after {retry.delay:g} s"
     refused = ("yes, the recipe" if rule.input_refused else "yes") if rule.rejected else ""
-    credits = {Charged.YES: "spent", Charged.NO: "refunded", Charged.UNKNOWN: "not known, counted as spent"}[
-        rule.charged
-    ]
+    credits = "refunded" if rule.charged is Charged.NO else CREDITS[rule.charged]
     return code(rule.prefix) if rule.prefix else "anything else", often, refused, credits, rule.what, rule.change
 
 
 def _status(status: int) -> tuple[str, str]:
-    kind = submit_failure(status, "", resend_502=True)
-    return str(status), "uncertain: nothing is sent again unasked" if kind is None else code(kind.value)
+    kind = kind_of_status(status)
+    return str(status), f"uncertain: {code(kind.value)}" if isinstance(kind, Lost) else code(kind.value)
+
+
+def _phase(phase: Phase) -> str:
+    rows = ((row.happens, row.follows.value, CREDITS[row.charged]) for row in ROWS if row.phase is phase)
+    return f"### {phase.value.capitalize()}\n\n{table(('what happens', 'follows', 'credits'), rows)}"
 
 
 def _waits() -> Iterator[tuple[str, str]]:
@@ -204,7 +221,7 @@ def _waits() -> Iterator[tuple[str, str]]:
     )
     yield "the next look after a failed one", f"from about 6 to about {pace.SLOWEST_POLL:g}, as long as it takes"
     yield (
-        "sending again after `overloaded` or `unreachable`",
+        "sending again what was certainly not accepted",
         (
             f"from {pace.OVERLOAD_FIRST:g}, doubling up to {RESEND_CEILING:g}; {RESENDS} times, then the run stops (exit 7)"
         ),
@@ -243,10 +260,13 @@ def models_page() -> str:
     return page(
         "Operations and models",
         f"What `uses` may name, and what stands in `with`. API version {found.api_version}. A credit is ${dollars:g}. Prices are "
-        "estimates from the sources named; the API's own word counts, where it gives one. The seconds are a first guess, "
-        "replaced by what was learned. Characters are counted as the API counts them, in UTF-16 code units.",
+        "estimates from the sources named; the API's own word counts, where it gives one. A model whose price is not known runs "
+        "under a cap with `--allow-unknown-price` only. The seconds are a first guess, replaced by what was learned. Characters "
+        "are counted as the API counts them, in UTF-16 code units.",
+        f"Models come from the API's description, or from {code(*DEFAULT_OVERLAYS)}, which tells what has changed since. "
+        "[The catalogue](../guides/catalogue.md) says how to add, change and retire models without code.",
         table(("operation", "makes", "models"), map(_operation_row, found.operations.values())),
-        *(operation(each, prices["models"]) for each in found.operations.values()),
+        *map(operation, found.operations.values()),
         "## Sources of prices",
         sources,
     )
@@ -257,28 +277,47 @@ def _operation_row(found: Operation) -> tuple[str, str, str]:
     return f"[`{found.name}`](#{found.name})", found.produces.value, ", ".join(models)
 
 
-def operation(found: Operation, prices: Mapping[str, Any]) -> str:
-    models = (model(spec, prices.get(spec.model)) for spec in found.models.values())
-    return "\n\n".join((f"## {found.name}\n\nMakes {found.produces.value}.", *models))
+def operation(found: Operation) -> str:
+    """Its models in a table, then their inputs: once for all models that have the same."""
+    alike: dict[str, list[ModelSpec]] = {}
+    for spec in found.models.values():
+        alike.setdefault(_inputs(spec), []).append(spec)
+    overview = table(("model", "known from", "price", "takes about"), map(_model_row, found.models.values()))
+    models = (
+        f"### {', '.join(each.model for each in specs)} ({found.name})\n\n{text}" for text, specs in alike.items()
+    )
+    return "\n\n".join((f"## {found.name}\n\nMakes {found.produces.value}.", overview, *models))
 
 
-def model(spec: ModelSpec, price: Mapping[str, Any] | None) -> str:
+def _model_row(spec: ModelSpec) -> tuple[str, str, str, str]:
     seconds = catalogue().typical_seconds(spec.operation, spec.model)
-    facts = [f"- Price: {price_words(price)}", f"- Takes about {seconds:g} s once it runs."]
-    if spec.slot_patterns:
-        slots = (f"`{each}` ({each.kind.value})" for each in spec.slot_patterns)
-        facts.append(f"- Media: {', '.join(dict.fromkeys(slots))}")
-    if spec.retired:
-        facts.append(_retired(spec))
+    retired = f". {_retired(spec)}" if spec.retired else ""
+    return code(spec.model), f"{_origin(spec)}{retired}", price_words(spec.price), f"{seconds:g} s"
+
+
+def _origin(spec: ModelSpec) -> str:
+    named = [name for name in DEFAULT_OVERLAYS if spec.model in _models_of(shipped(name), spec.operation)]
+    if described().find(spec.operation, spec.model) is None:
+        return code(*named)
+    return f"the description, changed by {code(*named)}" if spec.described else "the description"
+
+
+def _models_of(overlay: Mapping[str, Any], operation: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = overlay["operations"].get(operation, {}).get("models", {})
+    return found
+
+
+def _inputs(spec: ModelSpec) -> str:
+    media = (f"`{each}` ({each.kind.value})" for each in spec.slot_patterns)
+    lines = [f"Media: {', '.join(dict.fromkeys(media))}"] if spec.slot_patterns else []
     inputs = (_input(each) for each in spec.inputs.values() if each.name != "model")
-    heading = f"### {spec.model} ({spec.operation})"
-    return "\n\n".join((heading, "\n".join(facts), table(("input", "required", "takes", "default"), inputs)))
+    return "\n\n".join([*lines, table(("input", "required", "takes", "default"), inputs)])
 
 
 def _retired(spec: ModelSpec) -> str:
     since = f" since {spec.retired.since}" if spec.retired and spec.retired.since else ""
-    successor = f" Its successor is `{spec.retired.successor}`." if spec.retired and spec.retired.successor else ""
-    return f"- The live API refuses it{since}; the sandbox still has it.{successor}"
+    successor = f"; its successor is `{spec.retired.successor}`" if spec.retired and spec.retired.successor else ""
+    return f"**Retired**: the live API refuses it{since}, the sandbox still has it{successor}"
 
 
 def _input(found: InputSpec) -> tuple[str, str, str, str]:

@@ -5,7 +5,8 @@
 SDK_FOLDER is the unpacked package `runwayml` (the folder that holds `types/`), BASE the structure of the API's description,
 FACTS the hand-kept part (retired models, prices, limits, each with its source). The types are read as syntax, never run.
 Kept: models, inputs, types, enums, which inputs are required, and which texts are media, told by the forms that their
-documentation names; where the description has the same input of the same model, its bounds too. No prose is kept.
+documentation names, by the media that stand in a text's place as a list, or by an input's name; where the description has
+the same input of the same model, its bounds too. No prose is kept.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ FORMAT = 1
 PLAIN = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
 LISTS = frozenset({"Iterable", "SequenceNotStr", "List", "Sequence"})
 MEDIA = re.compile(r"`data:(image|video|audio)/")
+MEDIA_NAMES = re.compile(
+    r"(?:prompt|reference)(Audio|Image|Video)s?"
+)  # inputs whose texts are media, documented or not
+TEXT = {"type": "string"}
 DATA_URI_LIMIT = 5_242_880  # characters: "up to 5MB" in the SDK's own documentation of every media input
 UTF16 = re.compile(r"up\s+to\s+([\d,]+)\s+characters\s+\(measured\s+in\s+UTF-16")
 INTEGERS = re.compile(r"integer\s+(?:from|between)\s+(\d+)\s+(?:to|and)\s+(\d+)")
@@ -81,7 +86,9 @@ class Types:
         required = [each.name for each in fields if each.required]
         made: dict[str, Any] = {
             "type": "object",
-            "properties": {each.name: self.schema(each.type, each.documentation) for each in fields},
+            "properties": {
+                each.name: _named_media(each.name, self.schema(each.type, each.documentation)) for each in fields
+            },
         }
         return {**made, "required": required} if required else made
 
@@ -97,7 +104,7 @@ class Types:
         if kind in LISTS:
             return {"type": "array", "items": self.schema(arguments[0], documentation)}
         if kind == "Union":
-            return _union([self.schema(each, documentation) for each in arguments])
+            return _union(_media_beside([self.schema(each, documentation) for each in arguments]))
         if kind == "Dict":
             return {"type": "object", "additionalProperties": self.schema(arguments[1])}
         raise TypesError(ast.unparse(node))
@@ -133,6 +140,44 @@ def _union(forms: list[dict[str, Any]]) -> dict[str, Any]:
         return forms[0]
     tag = _tag(forms)
     return {"oneOf": forms, "discriminator": {"propertyName": tag}} if tag else {"anyOf": forms}
+
+
+def _media_beside(forms: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A text that stands for a list of media is media of that kind, though its documentation speaks of the list alone."""
+    kinds = {kind for form in forms if form.get("type") == "array" for kind in _kinds(form["items"])}
+    return [media_slot(next(iter(kinds))) if form == TEXT else form for form in forms] if len(kinds) == 1 else forms
+
+
+def _kinds(schema: Mapping[str, Any]) -> set[str]:
+    """Which kinds of media stand somewhere in a place."""
+    if "mediaSlot" in schema:
+        return {schema["mediaSlot"]["kind"]}
+    inner = [*schema.get("properties", {}).values(), *schema.get("anyOf", ()), *schema.get("oneOf", ())]
+    return set().union(*map(_kinds, inner))
+
+
+def _named_media(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """An input with bare texts, or entries of no type, whose name says that they are media."""
+    found = MEDIA_NAMES.fullmatch(name)
+    return _of_kind(found[1].lower(), schema) if found else schema
+
+
+def _of_kind(kind: str, schema: dict[str, Any]) -> dict[str, Any]:
+    if schema == TEXT:
+        return media_slot(kind)
+    if schema.get("type") == "array":
+        return {**schema, "items": _of_kind(kind, schema["items"]) if schema["items"] else _entry(kind)}
+    return {**schema, "anyOf": [_of_kind(kind, each) for each in schema["anyOf"]]} if "anyOf" in schema else schema
+
+
+def _entry(kind: str) -> dict[str, Any]:
+    """An entry that the types leave open. Media stands in its `uri`, as in every other model's; the rest is not known."""
+    return {
+        "type": "object",
+        "properties": {"uri": media_slot(kind)},
+        "required": ["uri"],
+        "additionalProperties": True,
+    }
 
 
 def _tag(forms: list[dict[str, Any]]) -> str | None:

@@ -10,7 +10,8 @@ from typing import Any
 
 from flowrun.engine.events import event_schema
 from flowrun.manifest.json_schema import flow_schema
-from flowrun.operations.catalogue import Catalogue
+from flowrun.operations.catalogue import catalogue
+from flowrun.operations.overlay_file import overlay_schema
 from flowrun.plan.document import plan_schema
 from flowrun.production.saved import saved_plan_schema
 from flowrun.sandbox.scenario import scenario_schema
@@ -20,7 +21,8 @@ FOLDER = Path(__file__).parent.parent / "schemas"
 SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
     "config-1.json": settings_schema,
     "event-1.json": event_schema,
-    "flow-1.json": lambda: flow_schema(Catalogue.load()),
+    "flow-1.json": lambda: flow_schema(catalogue()),
+    "overlay-1.json": overlay_schema,
     "plan-1.json": plan_schema,
     "saved-plan-1.json": saved_plan_schema,
     "scenario-1.json": scenario_schema,

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from flowrun.cli.flags import FILE, NODE, options_of, output_of, provided, shown, valued
 from flowrun.cli.output import Form, Output
+
+if TYPE_CHECKING:
+    from flowrun.production.account import Account, Standing
+    from flowrun.runway.values import Organization
 
 
 @click.command()
@@ -17,24 +21,48 @@ from flowrun.cli.output import Form, Output
 def org(**flags: Any) -> None:
     """Tier limits, generations of the day and the balance."""
     output = output_of(flags)
+    from flowrun.production.account import account
     from flowrun.production.options import Surroundings
-    from flowrun.production.queries import organization
-    from flowrun.ui.runs_markdown import org_markdown
-    from flowrun.ui.runs_text import org_text
+    from flowrun.ui.org_text import org_markdown, org_text
 
-    found, provider = organization(options_of(flags), Surroundings())
+    found = account(options_of(flags), Surroundings())
     if output.json:
-        models = {
-            name: {"concurrent": limits.concurrent, "daily": limits.daily, "used_today": found.used_today.get(name, 0)}
-            for name, limits in found.models.items()
-        }
-        output.document({"provider": provider, "balance": found.balance, "models": models})
-    elif output.form is Form.MARKDOWN:
-        output.page(org_markdown(found.models, found.used_today, found.balance, provider=provider))
+        output.document(_org_document(found))
+        return
+    told = found.organization
+    remarks = {model: _remark(standing) for model, standing in found.models.items()}
+    if output.form is Form.MARKDOWN:
+        output.page(org_markdown(told, remarks, provider=found.provider))
     else:
-        limits, used, balance = found.models, found.used_today, found.balance
         colour, width = output.data_colour, output.width
-        output.data(org_text(limits, used, balance, provider=provider, colour=colour, width=width))
+        output.data(org_text(told, remarks, provider=found.provider, colour=colour, width=width))
+
+
+def _org_document(found: Account) -> dict[str, Any]:
+    told = found.organization
+    models = {name: _model_document(told, name, standing) for name, standing in found.models.items()}
+    balance = {"balance": told.balance, "dollars": told.balance / 100, "monthly": told.monthly}
+    return {"provider": found.provider, **balance, "models": models}
+
+
+def _model_document(told: Organization, name: str, standing: Standing | None) -> dict[str, Any]:
+    """Limits are null where there is none, and left out where the API does not tell them."""
+    limits, used = told.models.get(name), told.used_today.get(name, 0)
+    known = (
+        {} if limits is None else {"concurrent": limits.concurrent, "daily": limits.daily, "left": limits.left(used)}
+    )
+    retired = None if standing is None else standing.retired
+    fate = None if retired is None else {"since": retired.since and str(retired.since), "successor": retired.successor}
+    return {**known, "used_today": used, "in_catalogue": standing is not None, "retired": fate}
+
+
+def _remark(standing: Standing | None) -> str:
+    if standing is None:
+        return "not in the catalogue"
+    retired = standing.retired
+    if retired is None:
+        return ""
+    return f"retired, use {retired.successor}" if retired.successor else "retired"
 
 
 @click.command()

@@ -59,21 +59,21 @@ def apply(file: Path, yes: bool, on_quota: str | None, verbose: bool, events: st
     from flowrun.production.kept import open_production
     from flowrun.production.options import Surroundings
 
-    started = time.monotonic()
     production = open_production(file, options, Surroundings(command=Output.words))
     file, options = production.path, production.options
-    asker = _Asker(file, options, output, yes, verbose)
+    asker, watch = _Asker(file, options, output, yes, verbose), _Stopwatch()
     with _event_sink(events) as sink, _view(output, events) as view:
 
         def emit(event: Event) -> None:
+            watch.take_in(event)
             view.take_in(event)
             if sink is not None:
                 sink.write(event)
 
         applied = production.apply(confirm=asker.confirm, emit=emit, interruptible=_signals)
     tell_done(production, output)
-    _tell(file, applied, asker.agreed, options, time.monotonic() - started, output)
-    tell_applied(production, applied, asker.agreed, file, time.monotonic() - started, output)
+    _tell(file, applied, asker.agreed, options, watch.seconds, output)
+    tell_applied(production, applied, asker.agreed, file, watch.seconds, output)
     _tell_beside(applied, output, verbose=verbose)
     raise SystemExit(int(applied.exit))
 
@@ -93,16 +93,43 @@ class _Asker:
         if proposal.banner:
             self._output.chat(proposal.banner)
         warn(proposal, self._output)
+        is_free = not proposal.spends or self._yes or (proposal.cap is not None and not can_ask())
+        show = self._output.chat if is_free else self._output.talk  # nobody is asked about a plan they have not seen
         if proposal.plan.needs_provider or not proposal.plan.is_done:
-            self._output.chat(plan_words(proposal, self._file, self._options, self._output, verbose=self._verbose))
-        if not proposal.spends or self._yes:
+            show(plan_words(proposal, self._file, self._options, self._output, verbose=self._verbose))
+        if is_free:
             return True
         if can_ask():
-            return click.confirm("Spend these credits?", default=False, err=True)
-        if proposal.cap is not None:
-            return True
+            with _hearing_interrupts():
+                return click.confirm("Spend these credits?", default=False, err=True)
         self._output.talk("there is no terminal to ask on: real credits need --yes or --max-credits N")
         return False
+
+
+@contextlib.contextmanager
+def _hearing_interrupts() -> Iterator[None]:
+    """A question is asked inside a running loop, which keeps a Ctrl-C for when it goes on: after the answer."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class _Stopwatch:
+    """Seconds of the run itself, without the time that a person took to agree or a command to be told of its end."""
+
+    def __init__(self) -> None:
+        self._from = self._to = time.monotonic()
+
+    def take_in(self, event: Event) -> None:
+        self._to = time.monotonic()
+        if event.type == "run-started":
+            self._from = self._to
+
+    @property
+    def seconds(self) -> float:
+        return self._to - self._from
 
 
 def _signals(interrupt: Callable[[int], None]) -> None:
@@ -152,9 +179,12 @@ class _Sink:
         try:
             self._stream.write(json.dumps(to_json(event), ensure_ascii=False) + "\n")
             self._stream.flush()
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())  # so that the exit's flush has a place
+        except OSError as error:
+            name = self._stream.name
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())  # so that the last flush has a place
             self._stream = None
+            if not isinstance(error, BrokenPipeError):
+                raise OSError(error.errno, f"--events: {error.strerror}", name) from error
 
 
 def _tell(

@@ -7,6 +7,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +37,9 @@ def _output() -> Output:
 
 
 def _usage(error: click.ClickException, output: Output) -> int:
-    if output.json:
-        output.document({"exit": 2, "error": {"message": error.format_message(), "hint": None}})
-    else:
-        tell_error(error.format_message(), None, output)
-    error.show(file=sys.stderr)
+    _tell_data(2, error.format_message(), None, output)
+    with suppress(OSError):
+        error.show(file=sys.stderr)
     return 2
 
 
@@ -66,14 +65,19 @@ def _ours(error: BaseException, output: Output) -> int:
 
 
 def _tell(code: int, message: str, hint: str | None, output: Output) -> int:
-    if output.json:
-        output.document({"exit": int(code), "error": {"message": message, "hint": hint}})
-    else:
-        tell_error(message, hint, output)
+    _tell_data(code, message, hint, output)
     output.talk(f"flowrun: {message}")
     if hint:
         output.talk(f"  hint: {hint}")
     return int(code)
+
+
+def _tell_data(code: int, message: str, hint: str | None, output: Output) -> None:
+    with suppress(OSError):  # stdout may be what failed; then stderr and the exit code tell it
+        if output.json:
+            output.document({"exit": int(code), "error": {"message": message, "hint": hint}})
+        else:
+            tell_error(message, hint, output)
 
 
 def tell_diagnostics(diagnostics: Iterable[Any], output: Output, *, code: int = 2) -> int:
@@ -82,10 +86,11 @@ def tell_diagnostics(diagnostics: Iterable[Any], output: Output, *, code: int = 
 
     found = tuple(diagnostics)
     errors = sum(1 for each in found if each.is_error)
-    if output.json:
-        output.document({"exit": code if errors else 0, "diagnostics": to_json(found)})
-    else:
-        tell_found(found, output)
+    with suppress(OSError):  # as above
+        if output.json:
+            output.document({"exit": code if errors else 0, "diagnostics": to_json(found)})
+        else:
+            tell_found(found, output)
     if found:
         output.talk(to_text(found, source, output.colour))
     if errors:

@@ -6,6 +6,7 @@ Modules of commands import nothing heavy at their top, so that ``flowrun --help`
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -25,6 +26,7 @@ _COMMANDS = {  # name -> module that holds it, as a function of the same name
     "show": "history",
     "status": "account",
     "org": "account",
+    "cost": "cost",
     "adopt": "account",
     "forget": "account",
     "doctor": "doctor",
@@ -71,6 +73,7 @@ def run(arguments: list[str] | None = None) -> int:
     Output.words = ("flowrun", *words)
     Output(Form.asked(words), quiet="--quiet" in words or "-q" in words).remember()  # until the flags are parsed
     try:
+        _check_text(words)
         cli.main(arguments, prog_name="flowrun", standalone_mode=False)
     except SystemExit as stop:
         return int(stop.code or 0)
@@ -79,6 +82,27 @@ def run(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def _check_text(words: list[str]) -> None:
+    """Records are UTF-8, and name what a command line names. Raises FlowrunError for a word that is no text in it."""
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            from flowrun.production.exits import Exit, FlowrunError
+
+            shown = os.fsencode(word).decode("ascii", "backslashreplace")
+            hint = "rename that file; or is the locale not UTF-8? then export LC_ALL=C.UTF-8"
+            raise FlowrunError(Exit.WRONG, f"'{shown}' on the command line is not UTF-8; nothing ran", hint) from None
+
+
+def _open_streams() -> None:
+    """A program may be started with a stream closed. Then it is nobody's, and no file that is opened later becomes it."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
+
+
 def entry() -> None:
     """The console script."""
+    _open_streams()
     sys.exit(run())

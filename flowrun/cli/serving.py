@@ -34,6 +34,7 @@ _SIGNALS = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 143}
     metavar="DIR",
     help="Keep tasks and files here, and go on from what is there. [a folder removed at the end]",
 )
+@click.option("--description-only", is_flag=True, help="The API as described, without models and changes since.")
 @shown
 def sandbox(**flags: Any) -> None:
     """Serve the Runway API's emulator over HTTP, for the official SDKs and for any other client. Free; any key will do.
@@ -41,11 +42,12 @@ def sandbox(**flags: Any) -> None:
     Prints its address once it answers, and goes on until Ctrl-C.
     """
     output = output_of(flags)
+    from flowrun.production.options import Surroundings
     from flowrun.production.serving import ServerOptions, open_server
 
     known = set(ServerOptions.__dataclass_fields__)
     given = {name: value for name, value in flags.items() if name in known and value is not None}
-    with open_server(ServerOptions(**given)) as served:
+    with open_server(ServerOptions(**given), Surroundings()) as served:
         code = asyncio.run(_serve(served, output, given.get("state")))
     output.chat("sandbox: ended")
     raise SystemExit(code)

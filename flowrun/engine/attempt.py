@@ -146,7 +146,7 @@ async def _finish(attempt: Attempt, task: OpenTask, claim: Claim, resumed: bool)
     with disk_errors(task.task):
         seen = await poll_to_end(attempt, task.task, resumed)
         if seen.status is not TaskStatus.SUCCEEDED:
-            failure, failed, credits = judged(seen, attempt.doc)
+            failure, failed, credits = judged(seen, attempt.doc, attempt.place)
             ledger.settle(task.task, failed, credits)
             raise AttemptError(failure)
         result = await collect(attempt, seen, task.submitted_at)
@@ -173,7 +173,7 @@ async def _join(attempt: Attempt, joined: Joined) -> Carried:
             joined = admission
     seen = await poll_to_end(attempt, joined.task.task, True)
     if seen.status is not TaskStatus.SUCCEEDED:
-        raise AttemptError(judged(seen, attempt.doc)[0])
+        raise AttemptError(judged(seen, attempt.doc, attempt.place)[0])
     return Carried(await collect(attempt, seen, joined.task.submitted_at), made=False)
 
 

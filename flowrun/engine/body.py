@@ -11,7 +11,7 @@ from flowrun.action import ENV, MEDIA, TEXT, URI, ActionDoc, MediaInput
 from flowrun.engine.failure import AttemptError, Failure, Verdict
 from flowrun.engine.ports import Attempt, Ports, Run
 from flowrun.media.types import extension
-from flowrun.runway.errors import KeyRefusedError, RunwayError
+from flowrun.runway.errors import Afterwards, KeyRefusedError, RunwayError
 from flowrun.runway.media_in import (
     CannotTravel,
     DataUri,
@@ -22,6 +22,7 @@ from flowrun.runway.media_in import (
     data_uri,
     transport_for,
 )
+from flowrun.runway.policy import AFTERWARDS
 from flowrun.runway.values import Upload
 from flowrun.secret import Secret
 from flowrun.store.protocol import Upload as RememberedUpload
@@ -51,16 +52,26 @@ def needs_preparing(doc: ActionDoc, ports: Ports, run: Run) -> bool:
 
 def _transport(media: MediaInput, ports: Ports, run: Run, *, uploads_work: bool = True) -> Transport:
     now, digest = ports.clock.now(), media.digest
+    fetchable = digest.sha256 not in ports.unfetched
     remembered = ports.uploads.get(ports.account, digest, now)
     return transport_for(
         digest.size,
         media.media_type,
-        fresh=ports.fresh.get(digest.sha256),
+        data_limit=media.data_limit,
+        fresh=ports.fresh.get(digest.sha256) if fetchable else None,
         remembered=Upload(remembered.uri, remembered.expires_at) if remembered else None,
-        https=media.url if run.sends_urls else None,
+        https=media.url if run.sends_urls and fetchable else None,
         now=now,
         uploads_work=uploads_work,
     )
+
+
+def give_up_urls(attempt: Attempt) -> bool:
+    """The API could not fetch an input: from now on all that went by an address go another way. False: none did."""
+    ports, inputs = attempt.ports, attempt.doc.inputs.values()
+    by_url = {each.digest.sha256 for each in inputs if isinstance(_transport(each, ports, attempt.run), Url)}
+    ports.unfetched.update(by_url)
+    return bool(by_url)
 
 
 async def _text_of(media: MediaInput, attempt: Attempt) -> str:
@@ -99,8 +110,9 @@ async def _upload(media: MediaInput, attempt: Attempt) -> Transport:
 def _cannot_travel(transport: Transport, error: Exception | None = None) -> Failure:
     reason = transport.reason if isinstance(transport, CannotTravel) else "no way is left"
     details = f" ({error})" if error else ""
-    message = f"An input cannot be sent: {reason}{details}. Nothing was submitted or charged."
-    return Failure(Verdict.FAIL, "input-cannot-travel", message, "Make it smaller, or apply again later.", charged=0)
+    rule = AFTERWARDS[Afterwards.UPLOAD_FAILED]
+    message = f"{rule.what} ({reason}{details})"
+    return Failure(Verdict.FAIL, Afterwards.UPLOAD_FAILED.value, message, rule.change, charged=0)
 
 
 def _filled(value: Any, media: Mapping[str, str], env: Mapping[str, Secret]) -> Any:

@@ -5,17 +5,19 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from flowrun import log
 from flowrun.action import ActionDoc
 from flowrun.engine.failure import AttemptError, Failure, Verdict
 from flowrun.engine.follow import ask
 from flowrun.engine.ports import Attempt, Ports
 from flowrun.engine.verdicts import of_disk
 from flowrun.media.facts import MediaFacts
-from flowrun.media.probe import NotMediaError
-from flowrun.runway.errors import RunwayError, TransientError, UrlExpiredError
+from flowrun.media.probe import NotMediaError, normalized, same_kind
+from flowrun.runway.errors import Afterwards, RunwayError, TransientError, UrlExpiredError
 from flowrun.runway.media_in import OUTPUT_URL_LIFE, FreshUrl
 from flowrun.runway.pace import poll_backoff, poll_delay
-from flowrun.runway.values import OutputUrl, Task
+from flowrun.runway.policy import AFTERWARDS
+from flowrun.runway.values import Downloaded, OutputUrl, Task
 from flowrun.store.protocol import BlobWriter, Result, StoredFile, result_id_of
 
 TRIES = 8  # of one download; the task keeps its output, so a later apply can go on
@@ -84,10 +86,12 @@ def _count(failures: int, error: Exception, seen: Task) -> int:
 
 async def _download(doc: ActionDoc, url: OutputUrl, ports: Ports) -> StoredFile:
     with ports.blobs.writer() as writer:
-        await ports.provider.download(url, writer.write)
+        came = await ports.provider.download(url, writer.write)
         facts = await ports.offload(lambda: _probe(doc, writer, ports))
         digest = writer.commit()
-    ports.fresh[digest.sha256] = FreshUrl(url, ports.clock.now() + OUTPUT_URL_LIFE)
+    _compare(came, facts, doc)
+    if same_kind(came.media_type or facts.media_type, facts.media_type):  # the API takes the server's word for the type
+        ports.fresh[digest.sha256] = FreshUrl(url, ports.clock.now() + OUTPUT_URL_LIFE)
     return StoredFile(digest, facts)
 
 
@@ -99,13 +103,21 @@ def _probe(doc: ActionDoc, writer: BlobWriter, ports: Ports) -> MediaFacts:
     return facts
 
 
+def _compare(came: Downloaded, facts: MediaFacts, doc: ActionDoc) -> None:
+    """What the bytes are is what counts; a server that says otherwise is noted."""
+    if came.media_type is not None and normalized(came.media_type) != facts.media_type:
+        told = {"operation": doc.operation, "model": doc.model, "said": came.media_type, "found": facts.media_type}
+        log.say("engine", "type-differs", level=log.WARNING, **told)
+
+
 def _not_collected(seen: Task, error: Exception) -> Failure:
     """This node fails, this time; the others go on."""
-    message = f"Task {seen.id} succeeded, but its output could not be collected: {error}."
-    hint = "It stays at the API and on record: apply again to collect it without paying again."
-    return Failure(Verdict.FAIL, "not-collected", message, hint, seen.id)
+    rule = AFTERWARDS[Afterwards.NOT_COLLECTED]
+    message = f"{rule.what} (task {seen.id}: {error})"
+    return Failure(Verdict.FAIL, Afterwards.NOT_COLLECTED.value, message, rule.change, seen.id, seen.charged)
 
 
 def _no_output(seen: Task) -> Failure:
-    message = f"Task {seen.id} succeeded without any output."
-    return Failure(Verdict.FAIL, "no-output", message, "Apply again to look once more.", seen.id)
+    rule = AFTERWARDS[Afterwards.NO_OUTPUT]
+    message = f"{rule.what} (task {seen.id})"
+    return Failure(Verdict.FAIL, Afterwards.NO_OUTPUT.value, message, rule.change, seen.id, seen.charged)

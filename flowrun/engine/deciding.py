@@ -13,7 +13,8 @@ from flowrun.engine import events as ev
 from flowrun.engine.body import needs_preparing
 from flowrun.engine.commands import Settle
 from flowrun.engine.failure import AttemptError, Failure, Verdict
-from flowrun.engine.ports import REAP_AFTER, Ports, Run
+from flowrun.engine.placing import placed
+from flowrun.engine.ports import REAP_AFTER, Place, Ports, Run
 from flowrun.engine.scheduler import unit_name
 from flowrun.engine.states import USABLE, NodeState
 from flowrun.graph.address import Address, parse
@@ -150,6 +151,10 @@ class Deciding:
         if any(unit not in self.made for unit in units):
             return None
         return tuple(self.made[unit].outputs for unit in units)
+
+    def placer(self, unit: str) -> Place:
+        """Finds where the fields of the unit's request are written."""
+        return partial(placed, self.planner, parse(unit).without_take())
 
     def gone(self) -> Failure:
         """A task was to be taken up, and is settled meanwhile without a result: generating anew was not agreed to."""

@@ -22,6 +22,7 @@ from flowrun.engine.body import needs_preparing, prepare
 from flowrun.engine.deciding import Deciding
 from flowrun.engine.failure import AttemptError, Failure
 from flowrun.engine.follow import poll_to_end
+from flowrun.engine.placing import masked
 from flowrun.engine.ports import Attempt
 from flowrun.engine.recovery import Recovery
 from flowrun.engine.scheduler import Scheduler
@@ -93,6 +94,10 @@ class Driver:
         """Ask for a stop: once, nothing new starts; twice, now. From a signal handler."""
         self._interrupted.set()
         self._events.put_nowait(ev.Interrupted(self._now(), times))
+
+    def tell(self, event: ev.LimitsRead) -> None:
+        """What the organization allows has changed, in the middle of the run."""
+        self._post(event)
 
     async def _loop(self) -> None:
         while True:
@@ -320,7 +325,8 @@ class Driver:
 
     def _attempt(self, unit: str) -> Attempt:
         doc, origin = self.deciding.units[unit]
-        return Attempt(doc, origin, unit, self.deciding.ports, self.deciding.run, self._report)
+        place = self.deciding.placer(unit)
+        return Attempt(doc, origin, unit, self.deciding.ports, self.deciding.run, self._report, place)
 
     def _report(self, event: ev.Event) -> None:
         """Hear of an attempt's progress at once, so that a stop knows what merely waits; then pass it on."""
@@ -333,7 +339,11 @@ class Driver:
         self._post(event)
 
     def _failed(self, unit: str, failure: Failure) -> ev.AttemptFailed:
-        return ev.AttemptFailed(self._now(), unit, **{**asdict(failure), "verdict": failure.verdict.value})
+        """As an event; what the API said is in it, so nothing secret leaves here."""
+        told = masked(failure, self.deciding.ports.mask)
+        return ev.AttemptFailed(
+            self._now(), unit, **{**asdict(told), "verdict": told.verdict.value, "problems": told.problems}
+        )
 
     def _post(self, event: ev.Event) -> None:
         self._events.put_nowait(event)

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
+from flowrun.engine.failure import Complaint
 from flowrun.engine.states import NodeState
 
 if TYPE_CHECKING:
@@ -198,7 +199,7 @@ class Found:
 @dataclass(frozen=True, slots=True)
 class AttemptFailed:
     """`verdict`: see failure.Verdict; `delay`: seconds before a retry makes sense; `attempts`: how many the policy allows;
-    `charged`: credits it cost, None: unknown."""
+    `charged`: credits it cost, None: unknown; `problems`: what the API says of fields, with where their values are written."""
 
     type: ClassVar[str] = "attempt-failed"
     at: float
@@ -212,6 +213,7 @@ class AttemptFailed:
     delay: float = 0.0
     attempts: int = 0
     rejected: bool = False
+    problems: tuple[Complaint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

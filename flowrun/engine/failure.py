@@ -20,8 +20,25 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Complaint:
+    """What is wrong with one field of a request, at the value that made it. `field`: ``referenceImages[0].uri``, empty for the
+    whole request; `file`, `line` and `column` (from 1): where that value is written, None where nobody knows."""
+
+    field: str
+    message: str
+    file: str | None = None
+    line: int | None = None
+    column: int | None = None
+
+    def __str__(self) -> str:
+        told = f"{self.field}: {self.message}" if self.field else self.message
+        return told if self.file is None else f"{self.file}:{self.line}:{self.column}: {told}"
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
-    """One failed attempt. `message`: what happened; `hint`: what to do; `charged`: credits, None: unknown."""
+    """One failed attempt. `message`: what happened; `hint`: what to do; `charged`: credits, None: unknown; `problems`: what the
+    API says of the request's fields, part of the message already."""
 
     verdict: Verdict
     code: str
@@ -32,6 +49,7 @@ class Failure:
     delay: float = 0.0
     attempts: int = 0
     rejected: bool = False  # for good, once the retries are used up
+    problems: tuple[Complaint, ...] = ()
 
 
 class AttemptError(Exception):

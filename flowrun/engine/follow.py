@@ -5,20 +5,22 @@ from __future__ import annotations
 
 from flowrun.engine import events as ev
 from flowrun.engine.failure import AttemptError
-from flowrun.engine.ports import Attempt
-from flowrun.engine.verdicts import of_gone_task, of_key, of_timeout, of_unanswered
+from flowrun.engine.ports import SPEAKER, Attempt
+from flowrun.engine.verdicts import of_foreign_task, of_gone_task, of_key, of_timeout, of_unanswered
 from flowrun.ids import TaskId
 from flowrun.runway.errors import GoneError, KeyRefusedError, RunwayError, TransientError
 from flowrun.runway.pace import poll_backoff, poll_delay
 from flowrun.runway.values import Task, TaskStatus
 
+GONE = "GONE"  # the status of a task that the API does not know
 REFUSALS = 8  # answers to a poll that are neither an answer nor a passing fault, before we let the task be for this run
 
 
 async def poll_to_end(attempt: Attempt, task: TaskId, resumed: bool) -> Task:
     """Ask until the task is terminal, and tell the ledger. A task that was taken up is asked for at once.
 
-    Only SUCCEEDED, FAILED, CANCELLED or a 404 end a task; a failed poll is tried again with backoff, for hours.
+    Only SUCCEEDED, FAILED, CANCELLED or a 404 end a task; a failed poll is tried again with backoff, for hours. A 404 to
+    another key than the one that sent the request frees the slot, and leaves the task open.
     THROTTLED is a place in the API's queue: no time runs there. Raises AttemptError when the task is gone, the key is
     refused, or it was RUNNING for longer than the node's timeout.
     """
@@ -46,7 +48,9 @@ async def ask(attempt: Attempt, task: TaskId) -> Task:
             await ports.clock.sleep(poll_backoff(failures, ports.rng, error.retry_after))
         except GoneError:
             failure, failed = of_gone_task(task, attempt.doc)
-            ports.ledger.ended(task, "GONE")
+            ports.ledger.ended(task, GONE)
+            if ports.ledger.evidence(task).get(SPEAKER, ports.speaker) != ports.speaker:
+                raise AttemptError(of_foreign_task(task)) from None
             ports.ledger.settle(task, failed, None)
             raise AttemptError(failure) from None
         except KeyRefusedError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, TypeVar
@@ -11,17 +11,20 @@ from typing import Any, BinaryIO, Protocol, TypeVar
 from flowrun.action import ActionDoc
 from flowrun.clock import Clock
 from flowrun.engine.events import Event
+from flowrun.engine.failure import Complaint
 from flowrun.ids import OwnerId, RunId, TaskId
 from flowrun.ledger.protocol import Ledger, Limits, Origin
 from flowrun.media.facts import MediaFacts
+from flowrun.runway.errors import InputProblem
 from flowrun.runway.media_in import FreshUrl
 from flowrun.runway.values import Accepted, Downloaded, Organization, SandboxMark, Task, Upload
-from flowrun.secret import Secret
+from flowrun.secret import Secret, mask
 from flowrun.store.protocol import Blobs, Results, Uploads
 
 T = TypeVar("T")
 
 REAP_AFTER = 60.0  # seconds without a heartbeat after which an owner counts as dead; the heartbeat beats every 10
+SPEAKER = "key"  # the name under which a request's evidence tells whose key sent it, as a hash
 SEND_WITHIN = REAP_AFTER / 2  # between intent and request; whoever was away for longer does not send
 
 
@@ -70,6 +73,9 @@ class Ports:
     account: str
     env: Mapping[str, Secret] = field(default_factory=dict)
     fresh: dict[str, FreshUrl] = field(default_factory=dict)  # by sha256
+    speaker: str = ""  # hash of the key that asks; none: there is but one
+    mask: Callable[[str], str] = mask  # takes what must not be shown out of a foreign text
+    unfetched: set[str] = field(default_factory=set)  # by sha256: inputs whose address the API could not fetch
 
     def poll_seconds(self) -> float | None:
         """Seconds between polls that a sandbox allows; None: the API's own rule."""
@@ -90,11 +96,18 @@ class Run:
 
 
 Report = Callable[[Event], None]
+Place = Callable[[Iterable[InputProblem]], tuple[Complaint, ...]]
+
+
+def unplaced(problems: Iterable[InputProblem]) -> tuple[Complaint, ...]:
+    """Complaints without their places in a manifest."""
+    return tuple(Complaint(problem.where, problem.message) for problem in problems)
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try at one action: what, for whom, under which name in the events, with what, and who wants to hear of it."""
+    """One try at one action: what, for whom, under which name in the events, with what, and who wants to hear of it. `place`
+    finds where the fields of its request are written."""
 
     doc: ActionDoc
     origin: Origin
@@ -102,6 +115,7 @@ class Attempt:
     ports: Ports
     run: Run
     report: Report
+    place: Place = unplaced
 
     def now(self) -> float:
         return self.ports.clock.now()

@@ -15,7 +15,6 @@ from flowrun.engine.follow import poll_to_end
 from flowrun.engine.ports import Attempt, Ports, Run
 from flowrun.ids import ActionKey
 from flowrun.ledger.protocol import TaskRow
-from flowrun.secret import mask
 from flowrun.store.protocol import Pick, Picks, Result
 
 
@@ -53,7 +52,7 @@ class Recovery:
         try:
             await self._follow(attempt, row)
         except Exception as error:  # what goes wrong with an old task must not reach this run's own
-            self._tell(attempt, row, "failed", mask(str(error)) or type(error).__name__)
+            self._tell(attempt, row, "failed", self.ports.mask(str(error)) or type(error).__name__)
         finally:
             look.set()
 

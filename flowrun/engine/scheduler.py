@@ -4,7 +4,8 @@ Rules of this file:
 - An instance is decided when everything upstream is settled, and settled once, when its outcome is known.
 - What is ready starts in order of its longest remaining path; the ledger grants, the scheduler only asks, one at a time.
 - A model whose ledger said "wait" is asked again when one of its tasks ends, or after `recheck` seconds (another
-  process may have freed a slot). What is over a cap is parked, and asked again only when money came back.
+  process may have freed a slot). What is over a cap is parked, and asked again only when money came back. Once other
+  limits were read, all that waits is asked again.
 - A task in flight is taken up in a lane of its own: it needs no slot, and may be what holds the one others wait for.
   Once it was asked about, its unit waits like every other.
 - A failure reaches only what is below it. An interrupt, a used-up purse and failing surroundings start nothing new.
@@ -71,6 +72,7 @@ class Scheduler:
         self._asking: str | None = None
         self._finished = False
         self._doors: dict[type[Any], Callable[[Any, float], Iterator[Command]]] = {
+            ev.LimitsRead: self._limits_read,
             ev.Expanded: self._expanded,
             ev.Decided: self._decided,
             ev.Prepared: self._prepared,
@@ -199,6 +201,13 @@ class Scheduler:
         unit = self.units[name]
         unit.lane = unit.model
         return unit
+
+    def _limits_read(self, event: ev.LimitsRead, now: float) -> Iterator[Command]:
+        """More may be allowed than when a limit said no, so everybody is asked about once more."""
+        self._closed -= {each.model for each in event.models if each.daily_left != 0}
+        self._waiting.clear()
+        self._unpark()
+        yield from ()
 
     # -- what became of it
 
@@ -334,8 +343,10 @@ class Scheduler:
 
     def _unpark_after(self, unit: Unit, charged: int | None) -> None:
         """Ask again for what was over a cap, where something cost less than was reserved for it."""
-        if charged is None or charged >= (unit.credits or 1):
-            return
+        if charged is not None and charged < (unit.credits or 1):
+            self._unpark()
+
+    def _unpark(self) -> None:
         for parked in self.units.values():
             if parked.parked:
                 parked.parked = False

@@ -11,13 +11,15 @@ from typing import Any
 
 from flowrun.canonical import sha256 as canonical_sha256
 from flowrun.engine import events as ev
-from flowrun.engine.body import build_body
+from flowrun.engine.body import build_body, give_up_urls
 from flowrun.engine.failure import AttemptError, Failure, Verdict
-from flowrun.engine.ports import SEND_WITHIN, Attempt, Ports
+from flowrun.engine.ports import SEND_WITHIN, SPEAKER, Attempt, Ports
+from flowrun.engine.stale import give_up_uploads
 from flowrun.engine.verdicts import of_disk, of_key, of_lost_answer, of_refusal, of_unrecorded
 from flowrun.ids import TaskId
 from flowrun.ledger.protocol import BusyActionError, Claim, Intent, StaleClaimError
-from flowrun.runway.errors import AnswerLostError, KeyRefusedError, NotAcceptedError, SubmitFailure
+from flowrun.runway.errors import AnswerLostError, KeyRefusedError, Lost, NotAcceptedError, SubmitFailure
+from flowrun.runway.problems import reworded
 
 
 async def submit(attempt: Attempt, claim: Claim) -> TaskId:
@@ -27,7 +29,7 @@ async def submit(attempt: Attempt, claim: Claim) -> TaskId:
         body = await build_body(attempt)
         if attempt.run.stopping():
             raise asyncio.CancelledError("the run stops, and nothing was sent yet")
-        intent = ports.ledger.intend(claim, canonical_sha256(attempt.doc.request), {})
+        intent = ports.ledger.intend(claim, canonical_sha256(attempt.doc.request), {SPEAKER: ports.speaker})
     except (StaleClaimError, BusyActionError) as error:
         raise AttemptError(_lost_claim(error)) from None
     except (OSError, KeyRefusedError) as error:
@@ -61,14 +63,13 @@ async def _send(attempt: Attempt, intent: Intent, body: Mapping[str, Any]) -> Ta
     except NotAcceptedError as error:
         ports.ledger.refused(intent)
         ports.ledger.release(intent.claim)
-        if error.kind is SubmitFailure.REFUSED_INPUT:
-            _forget_uploads(attempt)
-        raise AttemptError(of_refusal(error, ports.rng)) from None
+        raise AttemptError(_refused(attempt, error, body)) from None
     except AnswerLostError as error:
         _give_up(intent, str(error), ports)
-        raise AttemptError(of_lost_answer(attempt.doc)) from None
+        raise AttemptError(of_lost_answer(error.kind, error.said, attempt.doc)) from None
     except (asyncio.CancelledError, Exception) as error:
         _give_up(intent, type(error).__name__, ports)
+        _tell_doubt(attempt)
         raise
     estimate = accepted.estimated_credits
     try:
@@ -80,17 +81,24 @@ async def _send(attempt: Attempt, intent: Intent, body: Mapping[str, Any]) -> Ta
     return accepted.task
 
 
-def _forget_uploads(attempt: Attempt) -> None:
-    """An upload may be what was refused (the API forgot it early): the next attempt makes a new one."""
-    ports, now = attempt.ports, attempt.now()
-    for media in attempt.doc.inputs.values():
-        remembered = ports.uploads.get(ports.account, media.digest, now)
-        if remembered is not None:
-            ports.uploads.set(replace(remembered, expires_at=now))
+def _refused(attempt: Attempt, error: NotAcceptedError, body: Mapping[str, Any]) -> Failure:
+    """What the API could not fetch is sent another way, where there is one; an upload that it forgot is made anew."""
+    failure = of_refusal(error, attempt.ports.rng, attempt.place(map(reworded, error.problems)))
+    if give_up_uploads(attempt, body, error.problems):
+        return replace(failure, verdict=Verdict.RESEND)
+    if error.kind is SubmitFailure.INPUT_UNFETCHED and not give_up_urls(attempt):
+        return replace(failure, verdict=Verdict.FAIL)
+    return failure
+
+
+def _tell_doubt(attempt: Attempt) -> None:
+    """Whoever is stopped in the middle has no answer to give, but a person must know."""
+    failure = of_lost_answer(Lost.STOPPED, "", attempt.doc)
+    attempt.report(ev.AttemptFailed(attempt.now(), attempt.unit, failure.verdict.value, failure.code, failure.message))
 
 
 def _give_up(intent: Intent, why: str, ports: Ports) -> None:
     """Where even that cannot be written, the intent stays open, and is uncertain once its owner is gone."""
     with suppress(OSError):
-        ports.ledger.lost(intent, {"error": why, "at": ports.clock.now()})
+        ports.ledger.lost(intent, {"error": ports.mask(why), "at": ports.clock.now()})
         ports.ledger.release(intent.claim)

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from flowrun.engine import events as ev
-from flowrun.engine.failure import Verdict
+from flowrun.engine.failure import Complaint, Verdict
 from flowrun.engine.states import NodeState
 
 _RETRIED = frozenset({Verdict.RETRY.value, Verdict.RESEND.value})
@@ -19,7 +19,7 @@ _RETRIED = frozenset({Verdict.RETRY.value, Verdict.RESEND.value})
 class Trouble:
     """The last thing that went wrong with a take of a node, or with the node before it had any.
 
-    `charged`: credits it cost for sure, None: unknown.
+    `charged`: credits it cost for sure, None: unknown; `problems`: what the API says of fields of the request.
     """
 
     address: str
@@ -29,6 +29,7 @@ class Trouble:
     hint: str | None = None
     task: str | None = None
     charged: int | None = None
+    problems: tuple[Complaint, ...] = ()
 
 
 @dataclass(slots=True)
@@ -116,7 +117,14 @@ class Summary:
         if event.verdict == Verdict.PAUSE_MODEL.value:
             self.waiting[event.unit] = "daily"
         self.troubles[event.unit] = Trouble(
-            address, event.verdict, event.code, event.message, event.hint, event.task, event.charged
+            address,
+            event.verdict,
+            event.code,
+            event.message,
+            event.hint,
+            event.task,
+            event.charged,
+            event.problems,
         )
 
     def _failed_beside(self, event: ev.Halted | ev.ExportFailed) -> None:
@@ -147,7 +155,7 @@ class Summary:
             "submitted": self.submitted,
             "credits": self.credits,
             "unknown_prices": self.unpriced,
-            "troubles": [asdict(trouble) for trouble in self.troubles.values()],
+            "troubles": [_as_json(trouble) for trouble in self.troubles.values()],
             "over_cap": dict(sorted(self.over.items())),
             "waiting": dict(sorted(self.waiting.items())),
             "left_at_api": dict(sorted(self.left.items())),
@@ -155,3 +163,7 @@ class Summary:
             "recovered": [{"address": each[0], "status": each[1], "detail": each[2]} for each in self.recovered],
             "exports": [{"output": output, "path": path, "status": status} for output, path, status in self.exports],
         }
+
+
+def _as_json(trouble: Trouble) -> dict[str, Any]:
+    return {**asdict(trouble), "problems": [asdict(each) for each in trouble.problems]}

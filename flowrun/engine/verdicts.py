@@ -9,43 +9,57 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from flowrun.action import ActionDoc
-from flowrun.engine.failure import AttemptError, Failure, Verdict
+from flowrun.engine.failure import AttemptError, Complaint, Failure, Verdict
+from flowrun.engine.ports import Place, unplaced
+from flowrun.engine.suspects import suspects
 from flowrun.ledger.protocol import Failed, IntentRow
-from flowrun.runway.errors import KeyRefusedError, NotAcceptedError, RunwayError, SubmitFailure
+from flowrun.runway.errors import (
+    Afterwards,
+    KeyRefusedError,
+    Lost,
+    NotAcceptedError,
+    RunwayError,
+)
 from flowrun.runway.pace import overload_backoff, quota_pause
-from flowrun.runway.policy import SUBMISSIONS, Charged, FailureRule, RetryKind, Scope, rule_for
+from flowrun.runway.policy import AFTERWARDS, LOST, SUBMISSIONS, Charged, FailureRule, Follows, rule_for
 from flowrun.runway.values import Task, TaskStatus
 
 TIMED_OUT = "timeout"
-_SCOPES = {
-    Scope.NODE: Verdict.FAIL,
-    Scope.REQUEST: Verdict.RESEND,
-    Scope.MODEL: Verdict.PAUSE_MODEL,
-    Scope.RUN: Verdict.STOP,
+_VERDICTS = {
+    Follows.FINAL: Verdict.FAIL,
+    Follows.RESEND: Verdict.RESEND,
+    Follows.PAUSE_MODEL: Verdict.PAUSE_MODEL,
+    Follows.PAUSE_RUN: Verdict.PAUSE_RUN,
+    Follows.STOP_RUN: Verdict.STOP,
 }
 
 
-def of_refusal(error: NotAcceptedError, rng: random.Random) -> Failure:
-    """A creation that was certainly not accepted; it cost nothing."""
+def of_refusal(error: NotAcceptedError, rng: random.Random, problems: tuple[Complaint, ...] = ()) -> Failure:
+    """A creation that was certainly not accepted; it cost nothing. `problems`: the error's own, at their places."""
     rule = SUBMISSIONS[error.kind]
-    verdict = Verdict.PAUSE_RUN if error.kind is SubmitFailure.NO_CREDITS else _SCOPES[rule.scope]
+    verdict = _VERDICTS[rule.follows]
     pause = quota_pause if verdict is Verdict.PAUSE_MODEL else overload_backoff
-    details = "; ".join(str(problem) for problem in error.problems) or str(error)
     return Failure(
         verdict,
         error.kind.value,
-        f"{rule.what} ({details})",
+        _with(rule.what, problems, error.said),
         rule.change,
         charged=0,
         delay=pause(1, rng, error.retry_after),
+        problems=problems,
     )
 
 
-def of_lost_answer(doc: ActionDoc) -> Failure:
-    """Why it was lost stands with the intent, as evidence."""
+def _with(what: str, problems: tuple[Complaint, ...], said: str = "") -> str:
+    details = "; ".join(map(str, problems)) or said
+    return f"{what} ({details})" if details else what
+
+
+def of_lost_answer(kind: Lost, said: str, doc: ActionDoc) -> Failure:
+    """Nobody knows what became of it. Why it was lost stands with the intent too, as evidence."""
     cost = "an unknown number of" if doc.credits is None else f"up to {doc.credits}"
-    message = f"The request was sent and no answer came: it may have been accepted, for {cost} credits."
-    return Failure(Verdict.DOUBT, "answer-lost", message)
+    may = f"It may have been accepted, for {cost} credits."
+    return Failure(Verdict.DOUBT, "answer-lost", f"{_with(LOST[kind].what, (), said)} {may}")
 
 
 def of_doubt(intent: IntentRow) -> Failure:
@@ -59,42 +73,59 @@ def of_doubt(intent: IntentRow) -> Failure:
     )
 
 
-def judged(task: Task, doc: ActionDoc) -> tuple[Failure, Failed, int | None]:
+def judged(task: Task, doc: ActionDoc, place: Place = unplaced) -> tuple[Failure, Failed, int | None]:
     """A task that ended, but not well: for the run, for the ledger, and the credits to book (None: the estimate)."""
-    return of_cancelled_task(task) if task.status is TaskStatus.CANCELLED else of_failed_task(task, doc)
+    return of_cancelled_task(task) if task.status is TaskStatus.CANCELLED else of_failed_task(task, doc, place)
 
 
-def of_failed_task(task: Task, doc: ActionDoc) -> tuple[Failure, Failed, int | None]:
-    """A task that ended without success: for the run, for the ledger, and the credits to book (None: the estimate)."""
+def of_failed_task(task: Task, doc: ActionDoc, place: Place = unplaced) -> tuple[Failure, Failed, int | None]:
+    """A task that ended without success: for the run, for the ledger, and the credits to book (None: the estimate). The run
+    is told which inputs may be meant, the ledger is not: it outlives the lines they stand on."""
     rule = rule_for(task.failure_code)
     code = task.failure_code or "INTERNAL"
     credits = rule.credits(task.charged)
     if credits is None and rule.charged is Charged.YES:
         credits = doc.credits
-    retry = rule.retry
+    retry, problems = rule.retry, place(suspects(task.failure_code, doc))
     failure = Failure(
-        _verdict(rule), code, rule.what, rule.change, task.id, credits, retry.delay, retry.attempts, rule.rejected
+        _verdict(rule),
+        code,
+        _with(rule.what, problems),
+        rule.change,
+        task.id,
+        credits,
+        retry.delay,
+        retry.attempts,
+        rule.rejected,
+        problems,
     )
     return failure, Failed(code, rule.what, rule.rejected, rule.input_refused), credits
 
 
 def _verdict(rule: FailureRule) -> Verdict:
-    if rule.retry.kind is not RetryKind.NEVER:
+    if rule.follows is not Follows.FINAL:
         return Verdict.RETRY
     return Verdict.REJECT if rule.rejected else Verdict.FAIL
 
 
 def of_cancelled_task(task: Task) -> tuple[Failure, Failed, int | None]:
-    message = "The task was cancelled at the API."
-    failure = Failure(Verdict.FAIL, "CANCELLED", message, "Apply again to generate it anew.", task.id, task.charged)
-    return failure, Failed("CANCELLED", message), task.charged
+    code, rule = Afterwards.CANCELLED.value, AFTERWARDS[Afterwards.CANCELLED]
+    failure = Failure(Verdict.FAIL, code, rule.what, rule.change, task.id, task.charged)
+    return failure, Failed(code, rule.what), task.charged
 
 
 def of_gone_task(task: str, doc: ActionDoc) -> tuple[Failure, Failed]:
-    cost = "its credits" if doc.credits is None else f"about {doc.credits} credits"
-    message = f"The API no longer knows task {task}; its result is lost, and {cost} with it."
-    failure = Failure(Verdict.FAIL, "TASK_GONE", message, "Apply again to generate it anew.", task)
-    return failure, Failed("TASK_GONE", message)
+    code, rule = Afterwards.GONE.value, AFTERWARDS[Afterwards.GONE]
+    cost = "" if doc.credits is None else f", about {doc.credits} credits"
+    message = f"{rule.what} (task {task}{cost})"
+    return Failure(Verdict.FAIL, code, message, rule.change, task), Failed(code, message)
+
+
+def of_foreign_task(task: str) -> Failure:
+    """Not known to this key, which is not the one that sent the request."""
+    message = f"Task {task} is not known to the key that is set, and another one sent its request; it stays on record."
+    hint = "Apply with that key to collect it; or flowrun forget FILE NODE, to generate it anew and pay again."
+    return Failure(Verdict.FAIL, Afterwards.NOT_TOLD.value, message, hint, task)
 
 
 def of_timeout(task: str, seconds: float) -> Failure:
@@ -109,8 +140,9 @@ def of_timeout(task: str, seconds: float) -> Failure:
 
 
 def of_key(error: KeyRefusedError) -> Failure:
-    rule = SUBMISSIONS[SubmitFailure.KEY_REFUSED]
-    return Failure(Verdict.STOP, "key-refused", f"{rule.what} ({error})", rule.change, charged=0)
+    """At a call that costs nothing: a look at a task, an upload."""
+    code, rule = Afterwards.KEY_REFUSED.value, AFTERWARDS[Afterwards.KEY_REFUSED]
+    return Failure(Verdict.STOP, code, f"{rule.what} ({error})", rule.change, charged=0)
 
 
 def of_unrecorded(task: str, error: Exception) -> Failure:
@@ -156,5 +188,5 @@ def of_bug(error: Exception, task: str | None) -> Failure:
 
 def of_unanswered(task: str, error: RunwayError) -> Failure:
     """The API refuses to tell of a task, again and again, without saying that it is gone."""
-    message = f"The API does not tell about task {task}: {error}. It stays on record; nothing is lost."
-    return Failure(Verdict.FAIL, "task-not-told", message, "Apply again later to collect it.", task)
+    code, rule = Afterwards.NOT_TOLD.value, AFTERWARDS[Afterwards.NOT_TOLD]
+    return Failure(Verdict.FAIL, code, f"{rule.what} ({error})", rule.change, task)

@@ -14,6 +14,7 @@ from flowrun.graph.compile import compile_nodes
 from flowrun.graph.cycles import cycles, links_of, node_order
 from flowrun.graph.defaults import compile_defaults
 from flowrun.graph.expand import expand
+from flowrun.graph.foreseen import foreseen
 from flowrun.graph.inputs import InputFacts
 from flowrun.graph.limits import check_limits
 from flowrun.graph.model import Edge, Graph, Instance
@@ -26,6 +27,7 @@ from flowrun.graph.standing import Standing, settle
 from flowrun.graph.values import Expression
 from flowrun.graph.work import ReadData, Work
 from flowrun.manifest.declared import Flow
+from flowrun.media.facts import MediaFacts
 from flowrun.operations.catalogue import Catalogue
 from flowrun.template import EvaluationError, Unresolved
 
@@ -84,18 +86,26 @@ def check_graph(graph: Graph, source: ScopeSource, standing: Standing, inputs: I
     """The request of every instance that is not certainly skipped against the catalogue, with nothing made yet."""
     standing = replace(standing, presumed=True)
     wanted = [each for each in graph if standing.outcome(each.address) != Skipped()]
-    yield from folded((each, found) for each in wanted for found in _check(each, graph, source, standing, inputs))
+    shapes: dict[Address, MediaFacts | None] = {}
+    yield from folded(
+        (each, found) for each in wanted for found in _check(each, graph, source, standing, inputs, shapes)
+    )
 
 
 def _check(
-    instance: Instance, graph: Graph, source: ScopeSource, standing: Standing, inputs: InputFacts
+    instance: Instance,
+    graph: Graph,
+    source: ScopeSource,
+    standing: Standing,
+    inputs: InputFacts,
+    shapes: dict[Address, MediaFacts | None],
 ) -> Iterator[Diagnostic]:
     scope = source.full(instance.each, standing, graph.fanouts)
     request = make_request(instance, scope)
     seen, problems = look_at_media(request, inputs)
     yield from request.problems
     yield from problems
-    yield from found_wrong(instance, request, seen)
+    yield from found_wrong(instance, request, seen, foreseen(seen, graph, source, standing, shapes))
     if isinstance(instance.node.salt, Expression):
         yield from _check_salt(instance.node.salt, instance, scope)
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
+from types import MappingProxyType
 from typing import Any
 
 from flowrun.diagnostics.model import Diagnostic, Note, Severity
@@ -16,7 +17,8 @@ from flowrun.graph.outcomes import Artifact
 from flowrun.graph.places import applies, referred
 from flowrun.graph.request import MediaAt, Request, Source, WrittenMedia
 from flowrun.media.facts import MediaFacts
-from flowrun.operations.model import UNKNOWN, MediaLeaf, Path, Problem
+from flowrun.operations.model import UNKNOWN, MediaLeaf, Path, Problem, Slot, dotted
+from flowrun.runway.media_in import CannotTravel, transport_for
 from flowrun.template import EnvValue, SecretText
 
 _MOST_NOTES = 8
@@ -68,19 +70,40 @@ def check_request(instance: Instance, request: Request, seen: Mapping[Path, Seen
     return (in_instance(each, instance) for each in found_wrong(instance, request, seen))
 
 
-def found_wrong(instance: Instance, request: Request, seen: Mapping[Path, Seen]) -> Iterator[Diagnostic]:
-    """The same without the instance, so that what many instances meet can be folded."""
+def found_wrong(
+    instance: Instance,
+    request: Request,
+    seen: Mapping[Path, Seen],
+    foreseen: Mapping[Path, MediaFacts] = MappingProxyType({}),
+) -> Iterator[Diagnostic]:
+    """The same without the instance, so that what many instances meet can be folded. `foreseen`: facts of pending media."""
 
     def facts(path: Path) -> MediaFacts | None:
         known = seen.get(path)
-        return known.facts if isinstance(known, KnownMedia) else None
+        return known.facts if isinstance(known, KnownMedia) else foreseen.get(path)
 
-    for problem in instance.spec.check(_checkable(request.value, (), seen), facts):
+    checkable = _checkable(request.value, (), seen)
+    for problem in instance.spec.check(checkable, facts):
         yield _diagnostic(problem, instance, request)
+    yield from _too_large(instance.spec.slots(checkable), request, seen)
     if instance.takes > 1 and instance.spec.accepts_seed and request.value.get("seed") is not None:
         message = f"{instance.takes} takes with one seed come out alike, and each is paid for"
         hint = "leave the seed away, and each take gets its own"
         yield Diagnostic("seed-repeated", message, request.span_at(("seed",)), hint, severity=Severity.WARNING)
+
+
+def _too_large(slots: Iterable[Slot], request: Request, seen: Mapping[Path, Seen]) -> Iterator[Diagnostic]:
+    """Media for which there is no way to the API, whatever happens until they are sent."""
+    for slot in slots:
+        known = seen.get(slot.path)
+        if not isinstance(known, KnownMedia):
+            continue
+        size, limit = known.digest.size, slot.data_uri_limit
+        way = transport_for(size, known.facts.media_type, data_limit=limit, https=known.url, now=0.0)
+        if isinstance(way, CannotTravel):
+            span, notes = request.place_at(slot.path)
+            message = f"`{dotted(slot.path)}` cannot be sent: {way.reason}"
+            yield Diagnostic("input-too-large", message, span, "make it shorter or compress it more", notes)
 
 
 def _checkable(value: Any, path: Path, seen: Mapping[Path, Seen]) -> Any:

@@ -3,7 +3,6 @@ rules of written media; reading files is the implementation's."""
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from flowrun.digest import Digest
 from flowrun.graph.outcomes import Artifact
 from flowrun.graph.request import Source, WrittenMedia
 from flowrun.media.facts import MediaFacts
+from flowrun.runway.media_in import dns_host
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,22 +123,21 @@ def _uploaded(source: WrittenMedia) -> UploadedMedia:
 
 
 def _check_url(url: str) -> None:
+    """What would never be fetched is said before anything runs."""
+    if dns_host(url) is not None:
+        return
     try:
         host = (urlsplit(url).hostname or "").rstrip(".")
     except ValueError:
         host = ""
-    if "." not in host or _is_address(host):
+    if "@" in url.partition("://")[2].partition("/")[0]:
+        message, hint = "the URL names a user, and none is sent along", "take away what stands before the @"
+    elif not url.isascii() or not url.isprintable() or " " in url:
+        message, hint = "the URL has characters that no URL has", "write them percent-encoded, a space as %20"
+    else:
+        message = f"the URL needs the name of a public host, not '{host}'"
         hint = "use an address under a public domain, or download it and name the file"
-        raise InputError("bad-media-url", f"the URL needs the name of a public host, not '{host}'", hint)
-
-
-def _is_address(host: str) -> bool:
-    """An IP address in any spelling: no domain ends in digits alone."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return host.rpartition(".")[2].isdigit()
-    return True
+    raise InputError("bad-media-url", message, hint)
 
 
 def _pinned(known: KnownMedia, source: WrittenMedia) -> KnownMedia:

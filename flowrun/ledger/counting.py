@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import TypeVar
 
-from flowrun.ids import ActionKey, OwnerId, RecipeKey, RunId, TaskId
+from flowrun.ids import ActionKey, IntentId, OwnerId, RecipeKey, RunId, TaskId
 from flowrun.ledger.protocol import (
     ActionFacts,
     Failed,
@@ -181,3 +181,18 @@ def refusals_of(tables: Tables, recipes: Iterable[RecipeKey]) -> dict[RecipeKey,
     for batch in batches(recipes):
         found.update(input_refusals(tables.tasks.find(where(recipe=batch))))
     return found
+
+
+def requests(tables: Tables, since: float, before: float) -> tuple[tuple[IntentRow, tuple[TaskRow, ...]], ...]:
+    """What was asked for in the period and not refused, oldest first, each with its tasks."""
+    chosen = where(outcome=COMMITTED, after=("intended_at", math.nextafter(since, -math.inf)))
+    rows = sorted((row for row in tables.intents.find(chosen) if row.intended_at < before), key=_intended_at)
+    tasks: defaultdict[IntentId | None, list[TaskRow]] = defaultdict(list)
+    for batch in batches(row.key for row in rows):
+        for task in tables.tasks.find(where(key=batch)):
+            tasks[task.intent].append(task)
+    return tuple((row, tuple(tasks[row.intent])) for row in rows)
+
+
+def _intended_at(row: IntentRow) -> float:
+    return row.intended_at

@@ -78,13 +78,18 @@ def _create(path: Path) -> None:
 
 
 def _fill(path: Path) -> None:
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("PRAGMA journal_mode=WAL")
-        for statement in ("BEGIN", *STATEMENTS):
-            connection.execute(statement)
-        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version={VERSION}")
-        connection.execute("COMMIT")
+    """To the file itself, which only then gets a WAL: what stands in a WAL is copied when it is closed, and a full disk would
+    leave half of it there without a word."""
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            for statement in ("BEGIN", *STATEMENTS):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version={VERSION}")
+            connection.execute("COMMIT")
+            connection.execute("PRAGMA journal_mode=WAL")
+    except sqlite3.Error as error:
+        raise translated(error, path) from error
 
 
 def _refuse_foreign(path: Path) -> None:

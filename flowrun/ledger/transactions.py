@@ -224,11 +224,20 @@ class FactLedger(Ledger):
         with self._tables.reading():
             return tuple(self._tables.intents.find(where(outcome=(IntentOutcome.UNCERTAIN,))))
 
+    def unanswered(self) -> tuple[IntentRow, ...]:
+        with self._tables.reading():
+            return tuple(self._tables.intents.find(where(outcome=rules.UNDECIDED)))
+
     def open(self, store: str | None = None) -> tuple[tuple[TaskRow, ActionDoc], ...]:
         with self._tables.reading():
             rows = self._tables.tasks.find(where(settled=(False,)))
             chosen = [row for row in rows if store is None or row.origin.store == store]
             return tuple((row, _parsed(self._document(row.key))) for row in sorted(chosen, key=_submitted_at))
+
+    def evidence(self, task: TaskId) -> Mapping[str, Any]:
+        with self._tables.reading():
+            row = self._task(task)
+            return {} if row.intent is None else self._intent(row.intent).evidence
 
     def document(self, key: ActionKey) -> ActionDoc | None:
         with self._tables.reading():
@@ -258,6 +267,10 @@ class FactLedger(Ledger):
     def tasks(self, run: RunId | None = None) -> tuple[TaskRow, ...]:
         with self._tables.reading():
             return tuple(self._tables.tasks.find(where(run=None if run is None else (run,))))
+
+    def requests(self, since: float, before: float) -> tuple[tuple[IntentRow, tuple[TaskRow, ...]], ...]:
+        with self._tables.reading():
+            return counting.requests(self._tables, since, before)
 
     def close(self) -> None:
         self._tables.close()

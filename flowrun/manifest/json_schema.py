@@ -16,6 +16,7 @@ from typing import Any
 from flowrun.manifest.checks import LATER
 from flowrun.manifest.models import DURATION, ID, LONG_FOREACH, NAME, VAR_TYPES, Document
 from flowrun.manifest.schema_inputs import TEMPLATE, by_operation, defaults, definitions, models, ref, uses
+from flowrun.manifest.schema_sharing import shared
 from flowrun.manifest.schema_words import KEYS
 from flowrun.operations.catalogue import Catalogue
 from flowrun.operations.model import Schema
@@ -58,7 +59,7 @@ def flow_schema(catalogue: Catalogue) -> dict[str, Any]:
     shapes["Asset"]["oneOf"] = [_given("path"), _given("url")]
     shapes["LongForeach"] |= {"minProperties": 1, "oneOf": [_given("file"), _given("items")]}
     document = shapes.pop("Document")
-    named = {**dict(sorted(shapes.items())), **_unions(), **dict(definitions(catalogue))}
+    named = {**dict(sorted(shapes.items())), **_unions(), **shared(dict(definitions(catalogue)))}
     return {"$schema": DRAFT, "description": "A flowrun manifest.", **document, "definitions": named}
 
 

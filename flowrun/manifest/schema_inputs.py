@@ -5,6 +5,9 @@ It also says less: what a request needs may come from `defaults` or a profile, s
 `flowrun validate`, which knows where each input comes from, tells it. Inside of an input defaults are never merged, so
 what a nested mapping needs is asked for. A name that a model does not have is an error even with null, which flowrun lets
 pass: beside a model it is a slip.
+
+Where an overlay changed a model, what the bare description takes is no error either: `flowrun plan` knows where the request
+would go, and tells it.
 """
 
 from __future__ import annotations
@@ -14,10 +17,10 @@ from typing import Any
 
 from flowrun.manifest.schema_words import INPUTS, OPERATIONS
 from flowrun.operations.catalogue import Catalogue, Operation
-from flowrun.operations.model import InputSpec, Schema
+from flowrun.operations.model import Schema
 from flowrun.operations.spec import ModelSpec
 from flowrun.operations.structure import branches
-from flowrun.operations.wording import NO_LIMIT, options_of, takes
+from flowrun.operations.wording import NO_LIMIT, listed, options_of, takes
 
 TEMPLATE = r"\{[{%#]"  # the marks that `models.has_template` looks for
 OPEN: Schema = {"type": "string", "pattern": TEMPLATE}
@@ -45,8 +48,11 @@ def definitions(catalogue: Catalogue) -> Iterator[tuple[str, Schema]]:
 
 def by_operation(catalogue: Catalogue) -> Schema:
     """What holds of a node's `with`, once its operation is known."""
-    pairs = [(_is("uses", name), {"properties": {"with": ref(name)}}) for name in catalogue.operations]
-    return _chain(pairs, {})
+    return {
+        "allOf": [
+            {"if": _is("uses", name), "then": {"properties": {"with": ref(name)}}} for name in catalogue.operations
+        ]
+    }
 
 
 def uses(catalogue: Catalogue) -> Schema:
@@ -80,34 +86,40 @@ def _is(key: str, value: str) -> dict[str, Any]:
     return {"type": "object", "required": [key], "properties": {key: {"const": value}}}
 
 
-def _chain(pairs: Sequence[tuple[Schema, Schema]], otherwise: Schema) -> Schema:
-    """The form of the first condition that holds."""
-    for condition, form in reversed(pairs):
-        otherwise = {"if": condition, "then": form} | ({"else": otherwise} if otherwise else {})
-    return otherwise
-
-
 def _by_model(operation: Operation) -> Schema:
-    pairs = [(_is("model", name), ref(f"{operation.name}.{name}")) for name in operation.models]
-    model = {"model": ref(f"{operation.name}.model")}
-    return {"type": SECTION, "properties": model, **_chain(pairs, ref(f"{operation.name}.any"))}
+    """The inputs of the model that is named; of any while none is, or a template stands in its place."""
+    names = list(operation.models)
+    known = {"type": "object", "required": ["model"], "properties": {"model": {"enum": names}}}
+    decisions = [{"if": _is("model", name), "then": ref(f"{operation.name}.{name}")} for name in names]
+    decisions.append({"if": known, "else": ref(f"{operation.name}.any")})
+    return {"type": SECTION, "properties": {"model": ref(f"{operation.name}.model")}, "allOf": decisions}
 
 
 def _of_model(spec: ModelSpec) -> Schema:
-    return _inputs({name: _input(name, [each.schema], required=each.required) for name, each in _own(spec)})
+    return _inputs({name: _input(name, forms, required=name in _always(spec)) for name, forms in _own(spec).items()})
 
 
 def _any_model(operation: Operation) -> Schema:
     having: dict[str, list[Schema]] = {}
     for spec in operation.models.values():
-        for name, each in _own(spec):
-            having.setdefault(name, []).append(each.schema)
-    return _inputs({name: _input(name, schemas) for name, schemas in having.items()})
+        for name, forms in _own(spec).items():
+            having.setdefault(name, []).extend(forms)
+    return _inputs({name: _input(name, forms) for name, forms in having.items()})
 
 
-def _own(spec: ModelSpec) -> Iterator[tuple[str, InputSpec]]:
-    """The inputs besides the model's name."""
-    return ((name, each) for name, each in spec.inputs.items() if name != "model")
+def _own(spec: ModelSpec) -> dict[str, list[Schema]]:
+    """What the model takes today, and what it took by the description alone, by input, without its name."""
+    having: dict[str, list[Schema]] = {}
+    for each in (spec, spec.described):
+        for name, known in each.inputs.items() if each else ():
+            having.setdefault(name, []).append(known.schema)
+    del having["model"]
+    return having
+
+
+def _always(spec: ModelSpec) -> frozenset[str]:
+    """The inputs that no request of it may lack."""
+    return spec.required & spec.described.required if spec.described else spec.required
 
 
 def _inputs(properties: Mapping[str, Schema]) -> Schema:
@@ -131,9 +143,17 @@ def _model(spec: ModelSpec) -> Schema:
 
 def _input(name: str, schemas: list[Schema], *, required: bool = False) -> Schema:
     """An input by what one or several models say of it; null takes a default away."""
-    words = INPUTS.get(name, "") + (" Required, here or in `defaults`." if required else "")
-    said = {"description": words.strip()} if words else {}
-    return {**said, **_known_default(schemas), **_or_open(_merged(map(_literal, schemas)), nullable=True)}
+    words = _words(name, schemas) + (" Required, here or in `defaults`." if required else "")
+    forms = _merged(map(_literal, schemas))
+    return {"description": words, **_known_default(schemas), **_or_open(forms, nullable=True)}
+
+
+def _words(name: str, schemas: Sequence[Schema]) -> str:
+    """What is said of an input: in words of ours, or by what it takes where it is too new for them."""
+    if name in INPUTS:
+        return INPUTS[name]
+    forms = (form for each in schemas for form in branches(each) or [each])
+    return f"It takes {listed(list(dict.fromkeys(map(takes, forms))))}."
 
 
 def _known_default(schemas: list[Schema]) -> Schema:
@@ -189,7 +209,11 @@ def _literal(node: Schema) -> Schema:
 def _mapping(node: Schema) -> Schema:
     properties = {}
     for name, each in node["properties"].items():
-        said = {"description": INPUTS[name]} if name in INPUTS else {}
-        properties[name] = {**said, **_or_open(_merged([_literal(each)]))}
+        properties[name] = {"description": _words(name, [each]), **_or_open(_merged([_literal(each)]))}
     required = {"required": list(node["required"])} if node.get("required") else {}
-    return {"type": "object", "properties": properties, **required, "additionalProperties": False}
+    return {
+        "type": "object",
+        "properties": properties,
+        **required,
+        "additionalProperties": node.get("additionalProperties", False),
+    }

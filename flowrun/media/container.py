@@ -36,6 +36,10 @@ _DEMUXERS = {
     "audio/mp4": "mov",
     "video/webm": "matroska",
     "video/x-matroska": "matroska",
+    "video/3gpp": "mov",
+    "video/x-msvideo": "avi",
+    "video/x-flv": "flv",
+    "video/mpeg": "mpeg",
     "audio/mpeg": "mp3",
     "audio/wav": "wav",
     "audio/flac": "flac",
@@ -47,14 +51,16 @@ _AS_SOUND = {
     "video/quicktime": "audio/mp4",
     "video/webm": "audio/webm",
     "video/x-matroska": "audio/x-matroska",
+    "video/3gpp": "audio/mp4",
 }
+_AS_FILM = {"audio/mp4": "video/mp4", "audio/ogg": "video/ogg"}
 _MICROSECONDS = 1_000_000  # FFmpeg's AV_TIME_BASE
 _LAST_PACKETS = 4
 _LOOKS, _LOOK = 64, 16  # so many samples of a film are looked at, so many bytes of each
 # Formats whose demuxer guesses the length from the bit rate where none is declared: what was counted is truer.
 # PyAV before 19 refuses a file whose tags are no UTF-8, unless told otherwise; since 19 it always replaces what is not.
 _LENIENT: Any = {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
-_GUESSED = ("mp3", "aac")
+_GUESSED = ("mp3", "aac", "mpeg")
 _SLACK = {"flac": 0.02}  # seconds by which the packets may fall short of the declared length; else half a second
 
 Stream = VideoStream | AudioStream
@@ -125,8 +131,8 @@ def _true_type(media_type: str, kind: MediaKind) -> str:
     """The first bytes name the container; what is in it decides between film and sound."""
     if kind is MediaKind.AUDIO:
         return _AS_SOUND.get(media_type, media_type)
-    if media_type == "audio/mp4":
-        return "video/mp4"
+    if media_type in _AS_FILM:
+        return _AS_FILM[media_type]
     if media_type.startswith("audio/"):
         raise NotMediaError(f"it is {media_type.removeprefix('audio/')} with moving pictures, a mix not known here")
     return media_type

@@ -7,6 +7,7 @@ import struct
 import sys
 from array import array
 from fractions import Fraction
+from typing import Literal
 
 import av
 from av.audio.frame import AudioFrame
@@ -38,6 +39,27 @@ def as_mp3(pcm: bytes, rate: int, mark: str) -> bytes:
         out.metadata["comment"] = mark
         stream = out.add_stream("libmp3lame", rate=rate, layout="mono", options={"compression_level": "9"})
         stream.codec_context.bit_rate = 128_000 if rate > 24_000 else 24_000
+        feed(out, stream, pcm, rate)
+    return buffer.getvalue()
+
+
+def as_flac(pcm: bytes, rate: int, mark: str) -> bytes:
+    """A FLAC with `mark` in its comment."""
+    return _encoded(pcm, rate, mark, "flac", "flac")
+
+
+def as_ogg_opus(pcm: bytes, rate: int, mark: str) -> bytes:
+    """An Ogg Opus with `mark` in its comment. `rate` must be one of Opus's own, such as 8,000 or 48,000."""
+    return _encoded(pcm, rate, mark, "ogg", "libopus")
+
+
+def _encoded(pcm: bytes, rate: int, mark: str, container: str, codec: Literal["flac", "libopus"]) -> bytes:
+    """The same bytes each time: Ogg's serial number, which would be random, is fixed by `bitexact`."""
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format=container, options={"fflags": "+bitexact"}) as out:
+        out.metadata["comment"] = mark
+        stream = out.add_stream(codec, rate=rate, layout="mono")
+        assert isinstance(stream, AudioStream)  # noqa: S101  # its stub knows some codecs by name only
         feed(out, stream, pcm, rate)
     return buffer.getvalue()
 

@@ -175,6 +175,7 @@ _CHECKS: dict[str, Callable[[BinaryIO, int], Extent]] = {
     "image/webp": _webp,
     "video/mp4": _iso,
     "video/quicktime": _iso,
+    "video/3gpp": _iso,
     "audio/mp4": _iso,
     "video/webm": _ebml,
     "video/x-matroska": _ebml,

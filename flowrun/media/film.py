@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Literal
 
 import av
 from av.container import OutputContainer
@@ -76,11 +77,14 @@ class FilmSpec:
         return tiny_size(self.width, self.height) if self.tiny else (self.width, self.height)
 
 
-def make_film(spec: FilmSpec) -> bytes:
-    """The MP4, its index in front so that it plays while it loads. Raises NotMediaError if `first` or `last` is no image."""
+def make_film(spec: FilmSpec, container: Literal["mp4", "mov"] = "mp4") -> bytes:
+    """The MP4 or QuickTime film, its index in front so that it plays while it loads.
+
+    Raises NotMediaError if `first` or `last` is no image.
+    """
     chance = _identity(spec)
     buffer = io.BytesIO()
-    with av.open(buffer, "w", format="mp4", options={"moov_size": str(_index_room(spec))}) as out:
+    with av.open(buffer, "w", format=container, options={"moov_size": str(_index_room(spec))}) as out:
         out.metadata["comment"] = f"flowrun sandbox {chance.hex()}"
         stream = _video_stream(out, spec)
         sound = add_aac(out) if spec.audio and not spec.tiny else None

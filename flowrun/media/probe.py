@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from flowrun.media.errors import NotMediaError
 from flowrun.media.extents import Extent, extent_of
@@ -51,9 +51,33 @@ def probe(path: Path) -> MediaFacts:
         return _probe(stream)
 
 
-def probe_bytes(data: bytes) -> MediaFacts:
-    """The facts of media held in memory. Raises NotMediaError."""
-    return _probe(io.BytesIO(data))
+def probe_bytes(data: bytes | memoryview) -> MediaFacts:
+    """The facts of media held in memory, or of a view, which is not copied. Raises NotMediaError."""
+    return _probe(io.BytesIO(data) if isinstance(data, bytes) else io.BufferedReader(_Reader(data)))
+
+
+class _Reader(io.RawIOBase):
+    """Reads a view as a file is read."""
+
+    def __init__(self, data: memoryview) -> None:
+        self._data = data
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: len(self._data)}[whence]
+        return self._at
+
+    def readinto(self, buffer: Any, /) -> int:
+        piece = self._data[self._at : self._at + len(buffer)]
+        buffer[: len(piece)] = piece
+        self._at += len(piece)
+        return len(piece)
 
 
 def _probe(stream: BinaryIO) -> MediaFacts:

@@ -1,4 +1,4 @@
-"""Made sound: speech that has the rhythm of its text and the pitch of its voice, and effects. MP3 or WAV.
+"""Made sound: speech that has the rhythm of its text and the pitch of its voice, and effects. MP3, WAV, FLAC or Ogg Opus.
 
 Owns the sandbox's audio. It says nothing that could be understood; equal specs give equal bytes, others give others.
 """
@@ -12,10 +12,11 @@ from typing import Literal
 
 from flowrun.media import waves
 from flowrun.media.chance import Chance
-from flowrun.media.encode import as_mp3, as_wav
+from flowrun.media.encode import as_flac, as_mp3, as_ogg_opus, as_wav
 
-SoundFormat = Literal["mp3", "wav"]
+SoundFormat = Literal["mp3", "wav", "flac", "ogg"]
 RATE = 44_100  # Hz
+OPUS_RATE = 48_000  # Hz; that codec has no 44,100
 TINY_RATE = 8_000
 _LONG = 180.0  # seconds; beyond, the lower rate will do: an hour is made in seconds instead of a minute
 _CHARACTERS_A_SECOND = 14.0
@@ -56,11 +57,14 @@ class SoundSpec:
 def make_sound(spec: SoundSpec) -> bytes:
     """The encoded sound, exact to a sample before encoding."""
     chance = Chance.of(*(getattr(spec, name) for name in spec.__slots__))
-    rate = TINY_RATE if spec.tiny or spec.duration > _LONG else RATE
+    rate = TINY_RATE if spec.tiny or spec.duration > _LONG else OPUS_RATE if spec.format == "ogg" else RATE
     samples = max(1, round(spec.duration * rate))
     pieces = _speech(spec, chance, rate) if spec.kind is SoundKind.SPEECH else _effect(chance, rate)
     pcm = waves.exactly(pieces, samples)
-    return as_wav(pcm, rate) if spec.format == "wav" else as_mp3(pcm, rate, f"flowrun sandbox {chance.hex()}")
+    if spec.format == "wav":
+        return as_wav(pcm, rate)
+    encode = {"mp3": as_mp3, "flac": as_flac, "ogg": as_ogg_opus}[spec.format]
+    return encode(pcm, rate, f"flowrun sandbox {chance.hex()}")
 
 
 def duration_of_speech(text: str) -> float:

@@ -19,6 +19,11 @@ _EXTENSIONS = {
     "video/quicktime": ".mov",
     "video/webm": ".webm",
     "video/x-matroska": ".mkv",
+    "video/3gpp": ".3gp",
+    "video/ogg": ".ogv",
+    "video/x-msvideo": ".avi",
+    "video/x-flv": ".flv",
+    "video/mpeg": ".mpg",
     "audio/mpeg": ".mp3",
     "audio/wav": ".wav",
     "audio/flac": ".flac",
@@ -33,6 +38,8 @@ _BY_EXTENSION = {each: media_type for media_type, each in _EXTENSIONS.items()} |
     ".jpe": "image/jpeg",
     ".m4v": "video/mp4",
     ".qt": "video/quicktime",
+    ".3g2": "video/3gpp",
+    ".mpeg": "video/mpeg",
     ".wave": "audio/wav",
     ".m4b": "audio/mp4",
     ".oga": "audio/ogg",
@@ -44,6 +51,9 @@ _ALIASES = {
     "image/x-png": "image/png",
     "video/x-m4v": "video/mp4",
     "video/matroska": "video/x-matroska",
+    "video/3gpp2": "video/3gpp",
+    "video/avi": "video/x-msvideo",
+    "video/msvideo": "video/x-msvideo",
     "audio/mp3": "audio/mpeg",
     "audio/x-mp3": "audio/mpeg",
     "audio/x-wav": "audio/wav",
@@ -63,8 +73,10 @@ _PREFIXES = (
     (b"GIF89a", "image/gif"),
     (b"fLaC", "audio/flac"),
     (b"OggS", "audio/ogg"),
+    (b"FLV\x01", "video/x-flv"),
+    (b"\0\0\1\xba", "video/mpeg"),  # a program stream's pack header (ISO/IEC 13818-1, 2.5.3.3)
 )
-_RIFF = {b"WEBP": "image/webp", b"WAVE": "audio/wav"}
+_RIFF = {b"WEBP": "image/webp", b"WAVE": "audio/wav", b"AVI ": "video/x-msvideo"}
 _STILL_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"mif1", b"msf1", b"avif", b"avis")
 _SOUND_BRANDS = (b"M4A ", b"M4B ", b"M4P ")
 # QuickTime files older than the `ftyp` box start with one of these (QuickTime File Format, "Atoms").
@@ -97,6 +109,8 @@ def _sniff_iso(head: bytes) -> str | None:
         return None
     if brand == b"qt  ":
         return "video/quicktime"
+    if brand.startswith(b"3g"):
+        return "video/3gpp"
     return "audio/mp4" if brand in _SOUND_BRANDS else "video/mp4"
 
 

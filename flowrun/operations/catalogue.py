@@ -15,13 +15,14 @@ from typing import Any
 from flowrun.media.facts import MediaKind
 from flowrun.operations.data import DEFAULT_OVERLAYS, SHIPPED, document
 from flowrun.operations.model import Problem, Retired, Schema
-from flowrun.operations.near import nearest_name
+from flowrun.operations.near import by_nearness, nearest_name
 from flowrun.operations.overlay import Tables, base_tables, lay_all
 from flowrun.operations.spec import ModelSpec, model_spec, open_spec
 
 STRUCTURE_FILE = "runway-2024-11-06.json"
 MODELS_FILE = "models.json"
 PRICES_FILE = "prices.json"
+NAMED = 8  # models that a hint lists; the reference and the editor's schema have them all
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +95,14 @@ class Catalogue:
 
     def unknown_model_problem(self, operation: str, model: str) -> Problem:
         """For a model that `operation`, which must be known, does not have."""
-        has = [name for name, spec in self.operations[operation].models.items() if not spec.retired] or [
-            *self.operations[operation].models
-        ]
-        near, elsewhere = nearest_name(model, self.operations[operation].models), self.operations_of(model)
-        hint = f"{operation} has {', '.join(has)}"
+        models = self.operations[operation].models
+        has = [name for name, spec in models.items() if not spec.retired] or [*models]
+        near, elsewhere = nearest_name(model, has), self.operations_of(model)
+        listing = ", ".join(has)
+        if len(has) > NAMED:
+            nearest = ", ".join(by_nearness(model, has)[:NAMED])
+            listing = f"{nearest} and {len(has) - NAMED} more: `flowrun schema flow` lists all"
+        hint = f"{operation} has {listing}"
         if elsewhere:
             hint = f"that model belongs to {' and '.join(elsewhere)}; {hint}"
         elif near:
@@ -128,7 +132,8 @@ def _retired(tables: Tables, model: str) -> Retired | None:
     entry = tables.retired.get(model)
     if entry is None:
         return None
-    return Retired(date.fromisoformat(entry["since"]) if entry["since"] else None, entry["successor"])
+    since = entry.get("since")
+    return Retired(date.fromisoformat(since) if since else None, entry.get("successor"))
 
 
 def _others(models: Mapping[str, Any], model: str) -> dict[str, tuple[str, ...]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Sequence
+from difflib import SequenceMatcher
 from typing import Any
 
 from flowrun.diagnostics.suggest import suggest
@@ -24,6 +25,17 @@ def _same_word(name: str, names: Iterable[str]) -> str | None:
     asked = words(name)
     sharing = [each for each in names if asked & words(each)]
     return sharing[0] if len(sharing) == 1 else None
+
+
+def by_nearness(name: str, names: Iterable[str]) -> list[str]:
+    """The names, those first that share words with `name`, then those that look like it."""
+    asked, likeness = words(name), SequenceMatcher(b=name.lower(), autojunk=False)
+
+    def distance(other: str) -> tuple[int, float]:
+        likeness.set_seq1(other.lower())
+        return -len(asked & words(other)), -likeness.ratio()
+
+    return sorted(names, key=distance)
 
 
 def words(name: str) -> frozenset[str]:

@@ -8,7 +8,7 @@ Sources: the texts of the API's description of 2024-11-06, by endpoint.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from flowrun.diagnostics.model import Severity
@@ -136,4 +136,6 @@ def retired_problem(model: str, retired: Retired, alternatives: Sequence[str]) -
 def live_refusal(problem: Problem) -> Problem:
     """What only an overlay refuses: the description of the API allows it, and so does an emulator of that day."""
     message = f"the live API refuses this today: {problem.message}"
-    return replace(problem, code="live-refuses", message=message, severity=Severity.WARNING)
+    return Problem(
+        problem.path, "live-refuses", message, problem.hint, Severity.WARNING, problem.missing, problem.earlier
+    )

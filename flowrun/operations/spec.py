@@ -11,7 +11,7 @@ from functools import cache, partial
 from typing import Any
 
 from flowrun.media.facts import MediaKind
-from flowrun.operations import rules, structure
+from flowrun.operations import media_rules, rules, structure
 from flowrun.operations.check import (
     Checker,
     FactsOf,
@@ -104,14 +104,15 @@ class ModelSpec:
         slots = structure.slots(self.schema, request)
         said, prepared = schema_problems(self._checker(), slots, request)
         kinds = [each for each in kind_problems(slots, request, facts) if not prepared.hides(each.path)]
-        beyond = [each for each in self._rules(request, facts) if not prepared.hides(each.path)]
+        beyond = [each for each in self._rules(request, slots, facts) if not prepared.hides(each.path)]
         return in_request_order([*most_telling([*said, *kinds]), *beyond])
 
     def _checker(self) -> Checker:
         media = tuple(dict.fromkeys(map(str, self.slot_patterns)))
         return Checker(self.model, self._form(), self.others, media)
 
-    def _rules(self, request: Mapping[str, Any], facts: FactsOf) -> Iterator[Problem]:
+    def _rules(self, request: Mapping[str, Any], slots: Sequence[Slot], facts: FactsOf) -> Iterator[Problem]:
+        yield from media_rules.media_problems(self.operation, self.model, slots, facts)
         for rule in rules.rules_for(self.operation, self.model):
             yield from rule(request, facts)
         if self.retired is not None:

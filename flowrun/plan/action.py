@@ -9,7 +9,7 @@ timeouts, the values of secrets, a seed that flowrun derived.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flowrun.action import ENV, MEDIA, TEXT, URI, ActionDoc, MediaInput
@@ -20,6 +20,7 @@ from flowrun.graph.outcomes import Artifact
 from flowrun.graph.request import Request, WrittenMedia
 from flowrun.ids import ActionKey, RecipeKey
 from flowrun.operations.model import Path
+from flowrun.runway.media_in import LARGEST_DATA_URI
 from flowrun.template import EnvValue, SecretText
 
 KEY_SCHEMA = 1
@@ -102,7 +103,21 @@ def recipe_of(
     """The recipe of a request whose media are all known."""
     inputs: dict[str, MediaInput] = {}
     marked = _marked(request.value, (), seen, inputs)
+    inputs = _limited(inputs, instance, request, seen)
     return Recipe(instance, provider, api_version, marked, inputs, salt, credits)
+
+
+def _limited(
+    inputs: Mapping[str, MediaInput], instance: Instance, request: Request, seen: Mapping[Path, Seen]
+) -> dict[str, MediaInput]:
+    """With the limits of data URIs where they are tighter than what is never exceeded anyway."""
+    limits: dict[str, int] = {}
+    for slot in instance.spec.slots(request.value):
+        known = seen.get(slot.path)
+        if isinstance(known, KnownMedia) and slot.data_uri_limit < LARGEST_DATA_URI:
+            sha256 = known.digest.sha256
+            limits[sha256] = min(slot.data_uri_limit, limits.get(sha256, LARGEST_DATA_URI))
+    return {sha256: replace(each, data_limit=limits.get(sha256)) for sha256, each in inputs.items()}
 
 
 def _marked(value: Any, path: Path, seen: Mapping[Path, Seen], inputs: dict[str, MediaInput]) -> Any:

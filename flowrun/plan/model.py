@@ -9,7 +9,7 @@ from typing import Any
 from flowrun.action import ActionDoc
 from flowrun.diagnostics.model import Diagnostic
 from flowrun.graph.address import Address
-from flowrun.ids import TaskId
+from flowrun.ids import IntentId, TaskId
 from flowrun.ledger.protocol import IntentRow
 from flowrun.store.protocol import Result
 
@@ -83,7 +83,7 @@ class Cost:
 @dataclass(frozen=True, slots=True)
 class TakeStep:
     """One take of a step. `result`: what a hit uses; `task`: what a resume takes up; `forced`: one more result is wanted;
-    `shared_with`: the twin that makes it."""
+    `shared_with`: the twin that makes it; `given_up`: the unanswered requests that a person said to send again."""
 
     take: int
     decision: Decision
@@ -95,6 +95,7 @@ class TakeStep:
     uncertain: IntentRow | None = None
     forced: bool = False
     shared_with: Address | None = None
+    given_up: tuple[IntentId, ...] = ()
 
     @property
     def is_shared(self) -> bool:

@@ -4,7 +4,7 @@ these are looked at; which take flows on is `flowing`'s."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from flowrun.action import ActionDoc
@@ -99,10 +99,16 @@ class TakeDecider:
         if (facts.open_tasks and not collected) or len(left) < len(facts.open_intents):
             return self._resume(case)
         uncertain = [*facts.uncertain, *left]
-        if uncertain and not self._is_resent(case):
+        if not uncertain:
+            return self._unclaimed(case)
+        if not self._is_resent(case):
             return TakeStep(doc.take, Decision.UNCERTAIN, doc, uncertain=uncertain[0])
-        if uncertain:
-            self.resent.add(doc.key)
+        self.resent.add(doc.key)
+        return replace(self._unclaimed(case), given_up=tuple(row.intent for row in uncertain))
+
+    def _unclaimed(self, case: Case) -> TakeStep:
+        """What becomes of a take that nothing is in flight for, or in doubt."""
+        doc = case.doc
         maker = self.remade.get(doc.key, case.address)
         if maker != case.address and self.may_run(case.address) and self.waits(case.address, maker):
             return _shared(case, maker)

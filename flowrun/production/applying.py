@@ -23,6 +23,7 @@ from flowrun.engine.summary import Summary, Trouble
 from flowrun.graph.address import parse
 from flowrun.graph.model import Graph
 from flowrun.ids import RunId
+from flowrun.ledger.location import account_of
 from flowrun.ledger.protocol import LedgerDamagedError, Limits, Origin, Resend
 from flowrun.media.probe import probe
 from flowrun.plan.model import Decision, Step, TakeStep
@@ -32,6 +33,7 @@ from flowrun.production.binding import Bound
 from flowrun.production.exits import Exit, first
 from flowrun.production.exporting import FolderOwnedError, Named, export_all, make_exporter, name_exports
 from flowrun.production.fetching import fetch_input
+from flowrun.production.masking import Masker
 from flowrun.production.organization import OrganizationView, limits_read, models_that_may_run, read_organization
 from flowrun.production.owner import is_gone
 from flowrun.secret import MASK, Secret
@@ -89,9 +91,10 @@ class Apply:
         for listener in self.listeners:
             try:
                 listener(event)
-            except Exception as error:  # whoever shows the run must not end it: a request may be on its way
+            except (Exception, asyncio.CancelledError) as error:  # whoever shows the run must not end it:
+                # a request may be on its way
                 self.listeners = tuple(each for each in self.listeners if each is not listener)
-                self._deaf = self._deaf or error
+                self._deaf = self._deaf or (error if isinstance(error, Exception) else RuntimeError(repr(error)))
 
     def interrupt(self, code: int = Exit.INTERRUPTED) -> None:
         """A signal: once, nothing new starts; twice, stop now. May be called before the run has begun."""
@@ -99,6 +102,11 @@ class Apply:
         self._signal = Exit(code)
         if self.driver is not None:
             self.driver.interrupt(self._interrupts)
+
+    @property
+    def interrupts(self) -> int:
+        """Signals so far."""
+        return self._interrupts
 
     async def carry_out(self) -> Applied:
         """Everything. Raises DiagnosticError before anything ran; what fails later is in the result."""
@@ -158,7 +166,7 @@ class Apply:
         known = limits_read(self.view, models_that_may_run(self.plan), self.bound.around.clock.now())
         if self._allowed is None or replace(known, at=self._allowed.at) != self._allowed:
             self._allowed = known
-            self.emit(known)
+            (self.emit if self.driver is None else self.driver.tell)(known)
 
     def _recovery(self, deciding: Deciding) -> Recovery:
         store = self.bound.store
@@ -226,6 +234,8 @@ class Apply:
             around.rng,
             bound.account,
             env,
+            speaker="" if bound.choice.key is None else account_of(bound.choice.key),
+            mask=Masker(around.environ.get(name, "") for name in env),
         )
 
     def _origin(self, step: Step, take: TakeStep, forced: bool) -> Origin:
@@ -250,13 +260,12 @@ class Apply:
         await fetch_input(url, self.bound)
 
     def _settle_resends(self) -> None:
-        """A person said to send these again: their uncertain intents are given up, on record."""
-        for step in self.plan.steps.values():
-            for take in step.takes:
-                uncertain = self.bound.ledger.last([take.doc.key]) if take.doc else {}
-                for facts in uncertain.values():
-                    for row in facts.uncertain if take.decision.value == "run" else ():
-                        self.bound.ledger.decide(row.intent, Resend())
+        """A person said to send these again: the uncertain intents that the plan showed are given up, on record. One that
+        became uncertain while the person read it is not: nobody has spoken of that."""
+        takes = (take for step in self.plan.steps.values() for take in step.takes if take.decision is Decision.RUN)
+        for intent in dict.fromkeys(intent for take in takes for intent in take.given_up):
+            with suppress(KeyError):  # somebody else has settled it meanwhile
+                self.bound.ledger.decide(intent, Resend())
 
     # -- after
 

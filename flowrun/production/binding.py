@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from flowrun.runway.client import RunwayClient
 
 LEDGERS_USED = "ledgers"
-_HASHED = re.compile("[0-9a-f]{16}")  # as `account_of` names a ledger; every other name was given by a person
 
 
 @dataclass(slots=True)
@@ -120,11 +118,11 @@ def holds_runway(base: Path, around: Surroundings) -> bool:
 
 
 def _has_open(path: Path, around: Surroundings, store: str | None = None) -> bool:
-    """Whether a ledger has unsettled tasks or intents; of one store, or any."""
+    """Whether a ledger has unsettled tasks or requests, one of a killed process that nobody reaped too; of one store, or any."""
     if not path.exists():
         return False
     with closing(SqliteLedger(path, around.clock.now)) as ledger:
-        return bool(ledger.open(store) or [row for row in ledger.uncertain() if store in (None, row.origin.store)])
+        return bool(ledger.open(store) or [row for row in ledger.unanswered() if store in (None, row.origin.store)])
 
 
 def _open_store(root: Path, choice: Choice, around: Surroundings) -> DiskStore:
@@ -162,13 +160,13 @@ def _ledgers_used(root: Path) -> list[str]:
 
 
 def check_ledgers(at: Bound) -> None:
-    """Before anything is planned: another `provider.account` must not leave this store's open tasks behind in the ledger of
-    the former, where nobody would look for them, so that what they make would be paid twice. Raises FlowrunError."""
+    """Before anything is planned: another key or another `provider.account` must not leave this store's open tasks behind in
+    the ledger of the former, where nobody would look for them, so that what they make would be paid twice. Naming that
+    ledger takes them up, with whatever key is set. Raises FlowrunError."""
     if at.choice.name != "runway" or at.choice.key is None:
         return
     own, used = account_of(at.choice.key), _ledgers_used(at.store.root)
-    former = {own, *used} if at.account != own else {each for each in used if not _HASHED.fullmatch(each)}
-    for account in sorted(former - {at.account}):
+    for account in sorted({own, *used} - {at.account}):
         if _has_open(ledger_path(state_dir(at.around), account), at.around, str(at.store.root)):
             before = "without provider.account" if account == own else f'with provider.account = "{account}"'
             message = (

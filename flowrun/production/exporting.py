@@ -3,6 +3,7 @@ placing them is the store's."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -110,7 +111,7 @@ def check_folder(exporter: Exporter) -> None:
     if blocking is not None:
         message = f"exports cannot go to {folder}: {blocking} is a file, not a folder; nothing was submitted"
         raise FlowrunError(Exit.WRONG, message, "name another folder with --out, or move the file away")
-    if any(len(part.encode()) > LONGEST_NAME for part in folder.parts):
+    if any(len(os.fsencode(part)) > LONGEST_NAME for part in folder.parts):
         message = f"exports cannot go to {folder}: a folder's name is longer than {LONGEST_NAME} bytes"
         raise FlowrunError(Exit.WRONG, message, "give the manifest a shorter 'name'")
     try:

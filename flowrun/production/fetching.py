@@ -7,7 +7,7 @@ from flowrun.media.errors import NotMediaError
 from flowrun.media.probe import probe
 from flowrun.production.binding import Bound
 from flowrun.runway.errors import FetchError
-from flowrun.secret import mask
+from flowrun.secret import mask, without_query
 from flowrun.store.protocol import FetchedUrl
 
 LARGEST_INPUT = 200_000_000  # bytes; the API's own limit for an upload
@@ -16,13 +16,15 @@ LARGEST_INPUT = 200_000_000  # bytes; the API's own limit for an upload
 async def fetch_input(url: str, at: Bound) -> None:
     """Fetch, probe, store, remember. Raises AttemptError: nothing was submitted for whoever needs it."""
     if at.options.offline:
-        message = mask(f"{url} was never fetched, and --offline fetches nothing. Nothing was submitted for it.")
+        message = mask(
+            f"{without_query(url)} was never fetched, and --offline fetches nothing. Nothing was submitted for it."
+        )
         hint = "apply again without --offline"
         raise AttemptError(Failure(Verdict.FAIL, "input-not-fetched", message, hint, charged=0))
     try:
         fetched = await _fetched(url, at)
     except (FetchError, NotMediaError, OSError) as error:
-        message = mask(f"{url} cannot be used as an input: {error}. Nothing was submitted for it.")
+        message = mask(f"{without_query(url)} cannot be used as an input: {error}. Nothing was submitted for it.")
         hint = "check the address, or download the file and name that"
         raise AttemptError(Failure(Verdict.FAIL, "input-not-fetched", message, hint, charged=0)) from error
     at.store.urls.set(fetched)

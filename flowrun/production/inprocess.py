@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,14 +12,19 @@ from flowrun.operations.catalogue import Catalogue
 from flowrun.production.exits import Exit, FlowrunError
 from flowrun.production.options import Options, Surroundings
 from flowrun.runway.inprocess import Answer, CallableTransport, Headers
+from flowrun.sandbox.content import Content
 from flowrun.sandbox.inprocess import InProcess
 from flowrun.sandbox.messages import Request, Response
 from flowrun.sandbox.scenario import Scenario, read_scenario
 from flowrun.sandbox.service import Sandbox
-from flowrun.sandbox.state import SqliteState
+from flowrun.sandbox.state import SqliteState, StateError
+from flowrun.store.errors import is_damage, unavailable
+from flowrun.store.protocol import StoreDamagedError
 
 if TYPE_CHECKING:
     from httpx import AsyncBaseTransport
+
+_APART = "only its own tasks are in there; what was made is kept"
 
 
 def open_sandbox(options: Options, around: Surroundings, folder: Path, catalogue: Catalogue | None = None) -> Sandbox:
@@ -24,35 +32,59 @@ def open_sandbox(options: Options, around: Surroundings, folder: Path, catalogue
     that is not there."""
     if options.scenario is None:
         return Sandbox(SqliteState(folder), catalogue=catalogue)
-    scenario = scenario_at(around.named(options.scenario))
+    scenario = scenario_at(around.named(options.scenario), catalogue)
     return Sandbox(SqliteState(folder), scenario=scenario, catalogue=catalogue)
 
 
-def scenario_at(path: Path) -> Scenario:
-    """Raises DiagnosticError for a bad scenario, FlowrunError for one that is not there."""
+def scenario_at(path: Path, catalogue: Catalogue | None = None) -> Scenario:
+    """`catalogue`: what is served, whose operations a fault may name.
+
+    Raises DiagnosticError for a bad scenario, FlowrunError for one that is not there.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise FlowrunError(Exit.WRONG, f"--scenario: {path} cannot be read: {reason}", "check the path") from None
-    return read_scenario(text, str(path))
+    return read_scenario(text, str(path), None if catalogue is None else catalogue.operations)
 
 
 def sandbox_transport(
     options: Options, around: Surroundings, folder: Path, catalogue: Catalogue | None = None
 ) -> tuple[AsyncBaseTransport, str]:
-    """A transport, and the address that it answers for."""
+    """A transport, and the address that it answers for. A request raises StoreDamagedError for a state that cannot be read,
+    OSError where the disk refuses."""
     sandbox = open_sandbox(options, around, folder, catalogue)
     door = InProcess(sandbox, around.clock.now)
 
     def exchange(method: str, url: str, headers: Headers, body: bytes) -> Answer:
-        return _answer(door.exchange(Request.of(method, url, dict(headers), body)))
+        with _usable(folder):
+            return _answer(door.exchange(Request.of(method, url, dict(headers), body)))
 
     sleep, close = around.clock.sleep, sandbox.close
     return CallableTransport(exchange, offload=around.offload, sleep=sleep, on_close=close), sandbox.base_url
 
 
+@contextmanager
+def _usable(folder: Path) -> Iterator[None]:
+    """The state is a part of the store, and what is wrong with it is told as for the rest of it."""
+    try:
+        yield
+    except StateError as error:
+        raise StoreDamagedError(f"{folder}: {error}; {_APART}") from error
+    except sqlite3.DatabaseError as error:
+        if is_damage(error):
+            raise StoreDamagedError(f"{folder}: the sandbox's state is damaged: {error}; {_APART}") from error
+        if isinstance(error, sqlite3.OperationalError):
+            raise unavailable(error, folder) from error
+        raise
+
+
 def _answer(response: Response) -> Answer:
-    body = bytes(response.body) if isinstance(response.body, bytes) else b""
-    sent = body if response.cut is None else body[: response.cut]
-    return Answer(response.status, list(response.headers.items()), sent, delay=response.delay, lost=response.lost)
+    head, body = (response.status, list(response.headers.items())), response.body
+    if isinstance(body, Content):
+        content = body if response.cut is None else body.part(0, response.cut)
+        return Answer(*head, chunks=content.pieces(), delay=response.delay, lost=response.lost)
+    held = body if isinstance(body, bytes) else b""
+    sent = held if response.cut is None else held[: response.cut]
+    return Answer(*head, sent, delay=response.delay, lost=response.lost)

@@ -16,6 +16,7 @@ from flowrun.engine.failure import AttemptError, Failure, Verdict
 from flowrun.graph.inputs import InputError, KnownMedia, UnreadMedia
 from flowrun.media.errors import NotMediaError
 from flowrun.media.probe import probe, probe_bytes
+from flowrun.secret import without_query
 from flowrun.store.protocol import Blobs, FetchedUrl, Urls
 
 Fetch = Callable[[str], Awaitable[FetchedUrl]]
@@ -73,7 +74,7 @@ class DiskInputs:
         if known is None or not trusted or not self._blobs.has(known.digest):
             return UnreadMedia(url)
         if pin is not None and pin.removeprefix("sha256:") != known.digest.sha256:
-            message = f"{url} served other bytes than its pin: sha256 is {known.digest.sha256}"
+            message = f"{without_query(url)} served other bytes than its pin: sha256 is {known.digest.sha256}"
             raise InputError("pin-mismatch", message, "change `sha256:` if the new bytes are meant")
         return KnownMedia(known.digest, known.facts, "url", url if known.by_url else None)
 

@@ -7,7 +7,8 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from flowrun.production.provider import KEY
 
 SECONDS = 30.0  # that it may take
 MOST_OUTPUT = 64 << 10  # bytes that are kept of what it prints
+_MOMENT = 0.05  # seconds between two looks whether it is still wanted
 _GRACE = 2.0  # seconds between asking it to end and ending it
 
 Command = str | tuple[str, ...]
@@ -64,11 +66,20 @@ class Notified:
 
 
 def notify(
-    command: Command, facts: Facts, environ: Mapping[str, str], hidden: Iterable[str] = (), *, seconds: float = SECONDS
+    command: Command,
+    facts: Facts,
+    environ: Mapping[str, str],
+    hidden: Iterable[str] = (),
+    *,
+    seconds: float = SECONDS,
+    unwanted: Callable[[], bool] = lambda: False,
 ) -> Notified:
     """Run `command` in the project's folder and wait for its end: words as they are, a text by the shell. `hidden`: names of
-    secrets, which it is not told, as it is not told the API key. Never raises."""
+    secrets, which it is not told, as it is not told the API key. `unwanted`: whether somebody would rather not wait for it
+    any longer. Never raises."""
     told = {name: value for name, value in environ.items() if name not in {KEY, *hidden}}
+    text = json.dumps(facts.document, ensure_ascii=False, default=str)
+    document = text.encode("utf-8", "backslashreplace")  # a path may hold what UTF-8 cannot; JSON reads that escape
     words = ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)
     try:
         process = subprocess.Popen(  # noqa: S603 - the command is the user's own, from their settings
@@ -78,16 +89,17 @@ def notify(
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # so that Ctrl-C does not end it, and so that all it began can be ended
+            start_new_session=True,  # so that a Ctrl-C meant for the run does not end it, and that all it began can be ended
         )
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         return Notified(f"cannot be run: {reason}", "")
-    document = json.dumps(facts.document, ensure_ascii=False, default=str).encode()
-    return _waited_for(process, document, seconds)
+    return _waited_for(process, document, seconds, unwanted)
 
 
-def _waited_for(process: subprocess.Popen[bytes], document: bytes, seconds: float) -> Notified:
+def _waited_for(
+    process: subprocess.Popen[bytes], document: bytes, seconds: float, unwanted: Callable[[], bool]
+) -> Notified:
     kept = bytearray()
     threads = [
         Thread(target=_feed, args=(process.stdin, document), daemon=True),
@@ -95,15 +107,23 @@ def _waited_for(process: subprocess.Popen[bytes], document: bytes, seconds: floa
     ]
     for thread in threads:
         thread.start()
-    try:
-        code = process.wait(seconds)
-        trouble = f"ended with exit code {code}" if code else None
-    except subprocess.TimeoutExpired:
-        trouble = f"took longer than {seconds:g} s and was ended"
+    end = time.monotonic() + seconds
+    while (code := _ended(process)) is None and time.monotonic() < end and not unwanted():
+        pass
+    trouble = f"ended with exit code {code}" if code else None
+    if code is None:
+        trouble = "was interrupted" if unwanted() else f"took longer than {seconds:g} s and was ended"
     _end(process)
     for thread in threads:
         thread.join(_GRACE)
     return Notified(trouble, bytes(kept).decode("utf-8", "replace"))
+
+
+def _ended(process: subprocess.Popen[bytes]) -> int | None:
+    """Its exit code, for which it is given a moment; None: it goes on."""
+    with suppress(subprocess.TimeoutExpired):
+        return process.wait(_MOMENT)
+    return None
 
 
 def _feed(stdin: IO[bytes] | None, document: bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flowrun.plan.whole import Plan
 from flowrun.production.exits import Exit, FlowrunError
 from flowrun.production.options import Options
+from flowrun.secret import without_query
 
 _SHOWN = 3
 
@@ -23,7 +24,7 @@ def check_plan(plan: Plan, options: Options, *, is_local: bool) -> None:
     unread = [url for step in plan.steps.values() for url in step.unread]
     if unread:
         inputs = "1 https input was" if len(unread) == 1 else f"{len(unread)} https inputs were"
-        raise _refusal(f"{inputs} never fetched ({_listed(unread)})")
+        raise _refusal(f"{inputs} never fetched ({_listed([without_query(url) for url in unread])})")
     if plan.needs_provider and not is_local:
         asking = [str(step.address) for step in plan.steps.values() if step.takes and not step.takes[0].result]
         raise _refusal(f"this would have to ask {plan.provider}" + (f" (for {_listed(asking)})" if asking else ""))

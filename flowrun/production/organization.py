@@ -14,6 +14,7 @@ from flowrun.plan.whole import Plan
 from flowrun.production.binding import Bound
 from flowrun.production.exits import Exit, FlowrunError
 from flowrun.runway.errors import KeyRefusedError, RunwayError, WrongProviderError
+from flowrun.runway.pace import MIN_POLL
 from flowrun.runway.values import ModelLimits, Organization
 
 DAY = 24 * 3600.0
@@ -23,13 +24,15 @@ _MAY_RUN = frozenset({Decision.RUN, Decision.UNDECIDED, Decision.RESUME})
 @dataclass(frozen=True, slots=True)
 class OrganizationView:
     """`read_at`: epoch seconds. `lowered`: the manifest's own limits, which never raise the organization's. `queue_ahead`:
-    how many more may wait at the API, THROTTLED until a slot is free, of each model that the manifest does not lower."""
+    how many more may wait at the API, THROTTLED until a slot is free, of each model that the manifest does not lower.
+    `is_quick`: a sandbox answered that wants to be asked for tasks more often than the API allows, so they are short."""
 
     organization: Organization
     read_at: float
     lowered: Mapping[str, int]
     ledger: Ledger
     queue_ahead: int = 0
+    is_quick: bool = False
 
     def concurrency(self, model: str) -> int | None:
         """Generations of a model that may be in flight; None: no limit."""
@@ -95,4 +98,6 @@ async def read_organization(bound: Bound, lowered: Mapping[str, int], queue_ahea
     except (RunwayError, AttemptError) as error:
         hint = "check the network and RUNWAYML_BASE_URL, then apply again; nothing was submitted"
         raise FlowrunError(Exit.SURROUNDINGS, f"the API cannot be reached: {error}", hint) from error
-    return OrganizationView(found, now, lowered, bound.ledger, queue_ahead)
+    poll = client.sandbox.poll if client.sandbox else None
+    is_quick = poll is not None and poll < MIN_POLL
+    return OrganizationView(found, now, lowered, bound.ledger, queue_ahead, is_quick)

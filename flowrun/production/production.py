@@ -38,6 +38,7 @@ from flowrun.production.binding import Bound, bound, check_ledgers
 from flowrun.production.cataloguing import catalogue_of
 from flowrun.production.configuring import heard, lowered, queue_ahead, settings_of
 from flowrun.production.exits import Exit, FlowrunError
+from flowrun.production.expecting import as_quick, quick_seconds
 from flowrun.production.exporting import check_folder, files_to_export, make_exporter, name_exports
 from flowrun.production.inputs import DiskInputs
 from flowrun.production.kept import Kept, open_production
@@ -54,7 +55,6 @@ from flowrun.production.saving import Snapshot, plan_to_keep
 from flowrun.store.location import find_project
 from flowrun.store.memory import MemoryBlobs, MemoryUrls
 
-SANDBOX_SECONDS = 2.0  # of a task in the sandbox of this process, before anything was learned
 Confirm = Callable[["Proposal"], bool]
 Interruptible = Callable[[Callable[[int], None]], None]  # is given the run's interrupt(exit code)
 
@@ -106,6 +106,7 @@ class Production:
     ) -> None:
         """`kept`: the saved plan that an apply must carry out exactly. Raises DiagnosticError, FlowrunError."""
         check_options(options)
+        _check_name(path)
         self.path, self.options, self.around, self.kept = path, options, around, kept
         self.project = find_project(around.cwd / path)
         self.settings = settings_of(self.project, around)
@@ -202,7 +203,8 @@ class Production:
                 plan = self._make_plan(planner, graph)
                 _stop_on_problems(self._export_problems(planner))
                 check_folder(make_exporter(at, self.flow.manifest.path, self.flow.name, self.flow.profile))
-                proposal = self._proposal(plan, await self._view_if_had(plan, at), at)
+                view = await self._view_if_had(plan, at)
+                proposal = self._proposal(as_quick(plan, view, planner.wishes.seconds), view, at)
                 proposal = replace(proposal, exports=self._files_to_export(planner, at))
                 if target is not None and not (plan.problems or (strict and plan.warnings)):
                     write_saved_plan(plan_to_keep(self._snapshot(planner, proposal, at), target), target)
@@ -263,19 +265,17 @@ class Production:
             self.kept.check_place(at)
         graph, source = await self._built(at)
         self._check_environment()
-        planner = self._planner(graph, source, at)
-        plan = self._make_plan(planner, graph)
-        _stop_on_problems([*plan.problems, *self._export_problems(planner)])
-        check_folder(make_exporter(at, self.flow.manifest.path, self.flow.name, self.flow.profile))
-        if self.kept is not None:
-            self.kept.check(self._snapshot(planner, self._proposal(plan, None, at), at))
+        planner, plan = self._planned(graph, source, at)
         check_plan(plan, self.options, is_local=at.choice.is_local)
         view = await self._view_needed(plan, at)
+        plan = as_quick(plan, view, planner.wishes.seconds)
         proposal = self._proposal(plan, view, at)
         if not confirm(proposal):
             raise FlowrunError(
                 Exit.STOPPED, "not confirmed: nothing was submitted", "agree, or pass --yes or --max-credits N"
             )
+        if self.kept is not None:  # while a person read it, it may have been carried out elsewhere
+            planner, plan = self._planned(graph, source, at)
         agreed = self.options.yes or proposal.cap is not None or proposal.spends
         run_id, name, listeners = self._run_id(), self.manifest_name(), (told.take_in, emit)
         run = Apply(at, graph, planner, plan, view, proposal.cap, run_id, name, agreed, listeners)
@@ -284,6 +284,16 @@ class Production:
         return await to_the_end(carried_out(run, told, self.settings.notify.command), run.interrupt)
 
     # -- parts
+
+    def _planned(self, graph: Graph, source: ScopeSource, at: Bound) -> tuple[Planner, Plan]:
+        """What is to be carried out. Raises DiagnosticError: a problem, or a saved plan that does not hold; FlowrunError."""
+        planner = self._planner(graph, source, at)
+        plan = self._make_plan(planner, graph)
+        _stop_on_problems([*plan.problems, *self._export_problems(planner)])
+        check_folder(make_exporter(at, self.flow.manifest.path, self.flow.name, self.flow.profile))
+        if self.kept is not None:
+            self.kept.check(self._snapshot(planner, self._proposal(plan, None, at), at))
+        return planner, plan
 
     def _planner(self, graph: Graph, source: ScopeSource, at: Bound) -> Planner:
         check_ledgers(at)
@@ -300,9 +310,7 @@ class Production:
         options = self.options
         chosen = bool(options.select or options.exclude)
         learned = at.store.results.durations(at.choice.name)
-        quick = (
-            {(each.node.operation.name, each.model): SANDBOX_SECONDS for each in graph} if at.choice.is_local else {}
-        )
+        quick = quick_seconds(graph) if at.choice.is_local else {}
         return Wishes(
             provider=at.choice.name,
             selected=_selected(graph, options.select, options.exclude, "--select") if chosen else None,
@@ -359,6 +367,15 @@ class Production:
     def _run_id(self) -> RunId:
         stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(self.around.clock.now()))
         return RunId(f"{stamp}-{secrets.token_hex(3)}")
+
+
+def _check_name(path: Path) -> None:
+    """Records name the manifest, and are UTF-8. Raises FlowrunError."""
+    try:
+        path.name.encode()
+    except UnicodeEncodeError:
+        message = f"the name of {path.name!a} is no UTF-8, so no record could name it; nothing was submitted"
+        raise FlowrunError(Exit.WRONG, message, "rename the file") from None
 
 
 def _read(path: Path) -> Manifest:

@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from flowrun import digest
+from flowrun.engine.follow import GONE
 from flowrun.graph.address import Address, parse
 from flowrun.ids import RunId, TaskId
-from flowrun.ledger.protocol import Adopted, Forgotten, IntentRow, TaskRow
+from flowrun.ledger.protocol import Adopted, Failed, Forgotten, IntentRow, TaskRow
 from flowrun.production.binding import Bound, bound
 from flowrun.production.exits import Exit, FlowrunError
 from flowrun.production.exporting import make_exporter
 from flowrun.production.options import Options, Surroundings
 from flowrun.production.organization import read_organization
 from flowrun.production.production import Production
+from flowrun.runway.errors import Afterwards
 from flowrun.runway.values import Organization
 from flowrun.store.location import find_project
 from flowrun.store.protocol import AmbiguousRunError, Result, RunRow, StepRow
@@ -175,12 +177,22 @@ def in_flight(options: Options, around: Surroundings) -> tuple[tuple[TaskRow, ..
 
 
 def forget_uncertain(production: Production, node: str) -> int:
-    """Settle every uncertain intent of a node (an instance, or one take): nothing came of it. Raises FlowrunError."""
+    """Settle every uncertain intent of a node (an instance, or one take): nothing came of it; and every task of it that the
+    API does not know, asked with another key than sent its request. Raises FlowrunError."""
     with production.open() as at:
-        rows = _uncertain_of(production, node, at)
+        unknown = _unknown_of(production, node, at)
+        rows = [] if unknown else _uncertain_of(production, node, at)
         for row in rows:
             at.ledger.decide(row.intent, Forgotten())
-    return len(rows)
+        for task in unknown:
+            at.ledger.settle(task, Failed(Afterwards.GONE.value, "The API did not know it, and it was given up."), None)
+    return len(rows) + len(unknown)
+
+
+def _unknown_of(production: Production, node: str, at: Bound) -> list[TaskId]:
+    manifest, wanted = production.manifest_name(), _address(node)
+    rows = [row for row, _ in at.ledger.open(str(at.store.root)) if row.status == GONE]
+    return [row.task for row in rows if row.origin.manifest == manifest and _is(row, wanted)]
 
 
 def adopt_task(production: Production, node: str, task: str) -> str:
@@ -203,10 +215,7 @@ def adopt_task(production: Production, node: str, task: str) -> str:
 
 
 def _uncertain_of(production: Production, node: str, at: Bound) -> list[IntentRow]:
-    try:
-        wanted = parse(node)
-    except ValueError as error:
-        raise FlowrunError(Exit.WRONG, str(error)) from None
+    wanted = _address(node)
     at.reap()
     manifest = production.manifest_name()
     rows = [row for row in at.ledger.uncertain() if row.origin.manifest == manifest and _is(row, wanted)]
@@ -215,7 +224,14 @@ def _uncertain_of(production: Production, node: str, at: Bound) -> list[IntentRo
     return rows
 
 
-def _is(row: IntentRow, wanted: Address) -> bool:
+def _address(node: str) -> Address:
+    try:
+        return parse(node)
+    except ValueError as error:
+        raise FlowrunError(Exit.WRONG, str(error)) from None
+
+
+def _is(row: IntentRow | TaskRow, wanted: Address) -> bool:
     address = parse(row.origin.address)
     if wanted.take is not None:
         return address == wanted

@@ -7,7 +7,6 @@ import asyncio
 import platform
 import shlex
 from collections import Counter
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -21,6 +20,7 @@ from flowrun.production.masking import Masker
 from flowrun.production.notify import Command, Facts, Notified, notify
 from flowrun.production.provider import KEY
 from flowrun.production.run_log import RunLog
+from flowrun.production.saving import this_version
 
 if TYPE_CHECKING:
     from flowrun.manifest import Flow
@@ -59,7 +59,7 @@ async def carried_out(run: Apply, told: RunLog, command: Command | None) -> Appl
 def _tell_surroundings(run: Apply) -> None:
     bound, flow = run.bound, run.graph.flow
     system = f"{platform.system()} {platform.release()} {platform.machine()}"
-    log.say("run", "flowrun", version=version("flowrun"), python=platform.python_version(), platform=system)
+    log.say("run", "flowrun", version=this_version(), python=platform.python_version(), platform=system)
     log.say("run", "command", line=shlex.join(bound.around.command) if bound.around.command else "(from Python)")
     host = urlsplit(bound.choice.base_url or "").hostname or "in this process"
     log.say("run", "provider", name=bound.choice.name, host=host, account=bound.account, project=bound.project_name)
@@ -90,8 +90,10 @@ async def _notified(run: Apply, code: Exit, told: RunLog, command: Command | Non
     bound, flow = run.bound, run.graph.flow
     if not command:
         return []
-    environ, facts = bound.around.environ, _facts(run, code, told.path)
-    done = await bound.around.offload(lambda: notify(command, facts, environ, flow.env))
+    environ, facts, before = bound.around.environ, _facts(run, code, told.path), run.interrupts
+    done = await bound.around.offload(
+        lambda: notify(command, facts, environ, flow.env, unwanted=lambda: run.interrupts > before)
+    )
     level = log.WARNING if done.trouble else log.INFO
     log.say("run", "notify", level=level, outcome=done.trouble or "done")
     told.text(done.output)

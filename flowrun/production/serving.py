@@ -11,10 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flowrun.operations.catalogue import Catalogue, described
+from flowrun.operations.catalogue import catalogue as shipping
+from flowrun.production.cataloguing import catalogue_of
+from flowrun.production.configuring import settings_of
 from flowrun.production.exits import Exit, FlowrunError
 from flowrun.production.inprocess import scenario_at
+from flowrun.production.options import Surroundings
 from flowrun.sandbox.service import Sandbox
 from flowrun.sandbox.state import SqliteState, StateError
+from flowrun.store.location import find_project
 
 if TYPE_CHECKING:
     from flowrun.sandbox.server import Listener, ListenError, SandboxServer
@@ -25,7 +31,8 @@ LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """Flags of `flowrun sandbox`. `port` 0: any free one. `state` None: a folder that goes when the server ends."""
+    """Flags of `flowrun sandbox`. `port` 0: any free one. `state` None: a folder that goes when the server ends.
+    `description_only`: the API as it is described, without what changed since."""
 
     host: str = LOOPBACK
     port: int = PORT
@@ -34,6 +41,7 @@ class ServerOptions:
     credits: int | None = None
     scenario: Path | None = None
     state: Path | None = None
+    description_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +54,13 @@ class Served:
 
 
 @contextmanager
-def open_server(options: ServerOptions) -> Iterator[Served]:
-    """Raises DiagnosticError for a bad scenario; FlowrunError for one that is not there, a port that is taken, a state that
+def open_server(options: ServerOptions, around: Surroundings | None = None) -> Iterator[Served]:
+    """`around`: where the project is whose settings name the catalogue; None: the one that ships.
+
+    Raises DiagnosticError for a bad scenario, setting or overlay; FlowrunError for one that is not there, a port that is taken, a state that
     cannot be used."""
-    scenario = None if options.scenario is None else scenario_at(options.scenario)
+    catalogue = _served(options, around)
+    scenario = None if options.scenario is None else scenario_at(options.scenario, catalogue)
     with _folder(options.state) as folder, _listening(options) as listener:
         from flowrun.sandbox.server import SandboxServer
 
@@ -61,9 +72,16 @@ def open_server(options: ServerOptions) -> Iterator[Served]:
             realistic=options.realistic,
             base_url=listener.url,
             salt=secrets.token_hex(8),
+            catalogue=catalogue,
         )
         _check(sandbox, folder)
         yield Served(SandboxServer(sandbox, listener), sandbox, listener.is_loopback)
+
+
+def _served(options: ServerOptions, around: Surroundings | None) -> Catalogue:
+    if options.description_only:
+        return described()
+    return shipping() if around is None else catalogue_of(settings_of(find_project(around.cwd / "manifest"), around))
 
 
 @contextmanager

@@ -1,21 +1,11 @@
-"""One request, one answer, and what a bad one means. Owns the line between "certainly not accepted" and "nobody knows".
-
-Where a request broke decides, by httpx's exceptions:
-
-- before anything was sent: ConnectError (DNS, TCP and TLS), ConnectTimeout, PoolTimeout, ProxyError (the proxy refused
-  the tunnel), UnsupportedProtocol, InvalidURL. Not accepted.
-- while or after sending: WriteError, WriteTimeout, ReadError, ReadTimeout, CloseError, RemoteProtocolError,
-  LocalProtocolError, and whatever else may come. Uncertain: a server can have taken on what it did not answer.
-- with a status but a broken body: the status decides. A 2xx without a readable task id is uncertain.
-
-By status: 4xx, 503, redirects that ask to go elsewhere and (by choice) 502 are not accepted; 500, 504 and every other
-are uncertain. For calls that cost nothing the same facts only say whether to try again.
+"""One request, one answer, and what a bad one means. Owns the line between "certainly not accepted" and "nobody knows":
+which errors it raises for a creation. The table behind it is `taxonomy`'s; for calls that cost nothing the same facts only
+say whether to try again.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -27,6 +17,7 @@ from flowrun.runway.errors import (
     AnswerLostError,
     GoneError,
     KeyRefusedError,
+    Lost,
     NotAcceptedError,
     RefusedError,
     RunwayError,
@@ -37,36 +28,10 @@ from flowrun.runway.errors import (
 from flowrun.runway.http import REQUEST_ID, TRY_AGAIN
 from flowrun.runway.problems import document, message, problems, speaks_of_credits, speaks_of_fetching
 from flowrun.runway.shown import clean
+from flowrun.runway.taxonomy import Kind, kind_of_break, kind_of_status
 from flowrun.secret import Secret
 
-BEFORE_SENDING = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.ProxyError,
-    httpx.UnsupportedProtocol,
-    httpx.InvalidURL,
-)
-
 LARGEST_ANSWER = 16 << 20  # bytes of JSON that are read; no answer of the API comes near
-
-_NOT_ACCEPTED: Mapping[int, SubmitFailure] = {
-    301: SubmitFailure.ENDPOINT_GONE,
-    302: SubmitFailure.ENDPOINT_GONE,
-    307: SubmitFailure.ENDPOINT_GONE,
-    308: SubmitFailure.ENDPOINT_GONE,
-    401: SubmitFailure.KEY_REFUSED,
-    402: SubmitFailure.NO_CREDITS,
-    403: SubmitFailure.KEY_REFUSED,
-    404: SubmitFailure.ENDPOINT_GONE,
-    405: SubmitFailure.ENDPOINT_GONE,
-    408: SubmitFailure.OVERLOADED,  # the request did not arrive whole
-    410: SubmitFailure.ENDPOINT_GONE,
-    425: SubmitFailure.OVERLOADED,
-    429: SubmitFailure.QUOTA,
-    502: SubmitFailure.OVERLOADED,
-    503: SubmitFailure.OVERLOADED,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +79,9 @@ async def _body(response: httpx.Response) -> bytes | None:
 
 
 def named(error: BaseException, secret: Secret | None = None) -> str:
-    """``ReadTimeout``, with its words where it has some."""
+    """``ReadTimeout``, or with its words ``ReadError: connection reset``."""
     words = clean(str(error), secret)
-    return f"{type(error).__name__} ({words})" if words else type(error).__name__
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 
 # creations
@@ -124,44 +89,56 @@ def named(error: BaseException, secret: Secret | None = None) -> str:
 
 def raise_unsent(error: Exception, call: str, secret: Secret) -> NoReturn:
     """For an exception that came instead of an answer to a creation. Raises NotAcceptedError or AnswerLostError."""
-    if isinstance(error, BEFORE_SENDING):
-        text = f"{call}: no connection, nothing was sent or charged: {named(error, secret)}"
-        raise NotAcceptedError(text, SubmitFailure.UNREACHABLE) from None
-    raise AnswerLostError(
-        f"{call}: sent, but not answered; it may run and be charged: {named(error, secret)}"
-    ) from None
+    kind, said = kind_of_break(error), named(error, secret)
+    if isinstance(kind, SubmitFailure):
+        text = f"{call}: no connection, nothing was sent or charged: {said}"
+        raise NotAcceptedError(text, kind, said=said) from None
+    text = f"{call}: sent, but not answered; it may run and be charged: {said}"
+    raise AnswerLostError(text, kind, said=said) from None
 
 
-def submit_failure(status: int, text: str, *, resend_502: bool) -> SubmitFailure | None:
-    """Why a creation answered so was certainly not accepted; None: that is not certain."""
+def kind_of_answer(status: int, text: str, *, resend_502: bool) -> Kind:
+    """What an answer that is no 2xx says of a creation. `text`: its own words, which alone tell some refusals apart."""
     if 400 <= status < 500 and speaks_of_credits(text):
         return SubmitFailure.NO_CREDITS
     if status == 502 and not resend_502:
-        return None
-    return _NOT_ACCEPTED.get(status, SubmitFailure.REFUSED_INPUT if 400 <= status < 500 else None)
+        return Lost.CANNOT_TELL
+    return kind_of_status(status)
 
 
 def submit_error(reply: Reply, secret: Secret, *, resend_502: bool) -> NotAcceptedError | AnswerLostError:
     """What an answer that is no 2xx means for a creation."""
     doc = document(reply.body)
     text = message(doc, secret)
-    kind = submit_failure(reply.status, text, resend_502=resend_502)
-    if kind is None:
+    kind = kind_of_answer(reply.status, text, resend_502=resend_502)
+    said = _with(f"HTTP {reply.status}", text)
+    if isinstance(kind, Lost):
         says = (
             f"{reply.call}: HTTP {reply.status}, which does not say whether it was accepted; it may run and be charged"
         )
-        return AnswerLostError(_with(says, text), status=reply.status, request_id=reply.request_id)
+        return AnswerLostError(_with(says, text), kind, said=said, status=reply.status, request_id=reply.request_id)
     found = problems(doc, secret) if kind is SubmitFailure.REFUSED_INPUT else ()
-    said = "; ".join(map(str, found[:3])) or text
+    if any(speaks_of_fetching(each.message) for each in found):
+        kind = SubmitFailure.INPUT_UNFETCHED
+    complaints = "; ".join(map(str, found[:3])) or text
     return NotAcceptedError(
-        _with(f"{reply.call}: HTTP {reply.status}, not accepted, nothing was charged", said),
+        _with(f"{reply.call}: HTTP {reply.status}, not accepted, nothing was charged", complaints),
         kind,
         retry_after=retry_after(reply.headers),
         problems=found,
-        fetch_failed=any(speaks_of_fetching(each.message) for each in found),
+        said=said,
         status=reply.status,
         request_id=reply.request_id,
     )
+
+
+def no_task_id(reply: Reply, why: str) -> AnswerLostError:
+    """For a 2xx to a creation that names no task. `why` names places, no values."""
+    said = f"HTTP {reply.status}: {reply.broke or why}"
+    text = (
+        f"{reply.call}: HTTP {reply.status} without a readable task id; it may run and be charged: {reply.broke or why}"
+    )
+    return AnswerLostError(text, Lost.NO_TASK, said=said, status=reply.status, request_id=reply.request_id)
 
 
 # calls that cost nothing

@@ -1,8 +1,8 @@
 """The API, call by call: one method sends one request. Owns paths, headers and the reading of answers.
 
-Nothing here repeats a creation, waits between polls or keeps anything: the engine does. The one exception is an upload,
-which costs nothing and is begun anew when it breaks. Errors are those of `errors`; no text of theirs shows the key, a
-signed URL or a data URI.
+Nothing here repeats a creation, waits between polls or keeps anything: the engine does. The exceptions cost nothing: an
+upload is begun anew when it breaks, a download goes on where it broke off. Errors are those of `errors`; no text of
+theirs shows the key, a signed URL or a data URI.
 """
 
 from __future__ import annotations
@@ -27,15 +27,17 @@ from flowrun.runway.calls import (
     Reply,
     call_error,
     exchange,
+    no_task_id,
     raise_unanswered,
     raise_unsent,
     submit_error,
     unreadable,
 )
-from flowrun.runway.errors import AnswerLostError, RefusedError, WrongProviderError
+from flowrun.runway.download import Downloads
+from flowrun.runway.errors import RefusedError, WrongProviderError
 from flowrun.runway.http import timeout
 from flowrun.runway.pace import Timeouts
-from flowrun.runway.transfer import Uploads, download
+from flowrun.runway.transfer import Uploads
 from flowrun.runway.values import Accepted, Downloaded, Organization, SandboxMark, Task, Upload, UsageRow
 from flowrun.secret import Secret, looks_like_key
 
@@ -70,7 +72,9 @@ class RunwayClient:
         self._version = api_version
         self._times = timeouts or Timeouts()
         self._resend_502 = resend_502
-        self._uploads = Uploads(http, self._placeholder, self._times, sleep, rng or SystemRandom())
+        chance = rng or SystemRandom()
+        self._uploads = Uploads(http, self._placeholder, self._times, sleep, chance)
+        self._downloads = Downloads(http, self._times, sleep, chance)
         self._answered = False
         self._mark: SandboxMark | None = None
         self._date: str | None = None
@@ -119,8 +123,7 @@ class RunwayClient:
         try:
             return wire.parse(wire.Created, reply.body).value()
         except wire.MisshapenError as error:
-            text = f"{call}: HTTP {reply.status} without a readable task id; it may run and be charged: {reply.broke or error}"
-            raise AnswerLostError(text, status=reply.status, request_id=reply.request_id) from None
+            raise no_task_id(reply, str(error)) from None
 
     async def task(self, task: TaskId) -> Task:
         """Look at a task. Raises GoneError, KeyRefusedError, RefusedError, TransientError."""
@@ -159,12 +162,13 @@ class RunwayClient:
         return await self._uploads.upload(filename, media_type, opener, size, now)
 
     async def download(self, url: Secret, write: Callable[[bytes], None]) -> Downloaded:
-        """Stream an output into `write`, without the key. What was written before an error is to be thrown away.
+        """Stream an output into `write`, without the key; one that breaks off is gone on with where the server allows it.
+        What was written before an error is to be thrown away.
 
         Raises UrlExpiredError (read the task again), TransientError, RefusedError; whatever `write` raises.
         """
         self._safe_link(url.reveal(), "an output URL")
-        return await download(self._http, url, write, self._times)
+        return await self._downloads.download(url, write)
 
     async def _placeholder(self, filename: str) -> wire.Placeholder:
         body = {"filename": filename, "type": "ephemeral"}

@@ -15,12 +15,46 @@ class SubmitFailure(StrEnum):
     """Why a creation was certainly not accepted."""
 
     REFUSED_INPUT = "refused-input"
+    INPUT_UNFETCHED = "input-not-fetched"
+    TOO_LARGE = "request-too-large"
     KEY_REFUSED = "key-refused"
     NO_CREDITS = "no-credits"
     QUOTA = "quota"
     OVERLOADED = "overloaded"
+    NAME_UNKNOWN = "name-unknown"
     UNREACHABLE = "unreachable"
+    TLS_FAILED = "tls-failed"
+    CONNECT_TIMEOUT = "connect-timeout"
+    NO_FREE_CONNECTION = "no-free-connection"
+    PROXY_REFUSED = "proxy-refused"
     ENDPOINT_GONE = "endpoint-gone"
+
+
+class Lost(StrEnum):
+    """Why nobody knows what became of a creation."""
+
+    WHILE_SENDING = "while-sending"
+    NO_ANSWER = "no-answer"
+    BROKEN_OFF = "broken-off"
+    NO_HTTP = "no-http"
+    CANNOT_TELL = "cannot-tell"
+    NO_TASK = "no-task"
+    STOPPED = "stopped"
+    OTHERWISE = "otherwise"
+
+
+class Afterwards(StrEnum):
+    """What can go wrong with a task that was accepted, and with the files around it; a value is a failure's code."""
+
+    UNANSWERED = "task-unanswered"
+    NOT_TOLD = "task-not-told"
+    GONE = "TASK_GONE"
+    CANCELLED = "CANCELLED"
+    KEY_REFUSED = "key-refused"
+    LINK_EXPIRED = "link-expired"
+    NOT_COLLECTED = "not-collected"
+    NO_OUTPUT = "no-output"
+    UPLOAD_FAILED = "input-cannot-travel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +83,8 @@ class RunwayError(Exception):
 
 
 class NotAcceptedError(RunwayError):
-    """A creation that certainly made no task and cost nothing. `retry_after`: seconds the API asks for.
-
-    `fetch_failed`: the API could not fetch an input by its URL; an upload of it may go through.
-    """
+    """A creation that certainly made no task and cost nothing. `retry_after`: seconds the API asks for; `said`: the API's or
+    the connection's own words."""
 
     def __init__(
         self,
@@ -61,7 +93,7 @@ class NotAcceptedError(RunwayError):
         *,
         retry_after: float | None = None,
         problems: tuple[InputProblem, ...] = (),
-        fetch_failed: bool = False,
+        said: str = "",
         status: int | None = None,
         request_id: str | None = None,
     ) -> None:
@@ -69,11 +101,25 @@ class NotAcceptedError(RunwayError):
         self.kind = kind
         self.retry_after = retry_after
         self.problems = problems
-        self.fetch_failed = fetch_failed
+        self.said = said or text
 
 
 class AnswerLostError(RunwayError):
-    """A creation that may have been accepted and charged: no answer, or none that says. Never to be sent again unasked."""
+    """A creation that may have been accepted and charged: no answer, or none that says. Never to be sent again unasked.
+    `said`: the API's or the connection's own words."""
+
+    def __init__(
+        self,
+        text: str,
+        kind: Lost = Lost.OTHERWISE,
+        *,
+        said: str = "",
+        status: int | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(text, status=status, request_id=request_id)
+        self.kind = kind
+        self.said = said
 
 
 class TransientError(RunwayError):

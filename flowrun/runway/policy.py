@@ -1,5 +1,8 @@
-"""What follows from a failure: two tables. Owns FAILURES (a task that failed, by code) and SUBMISSIONS (a creation that
-was not accepted, by kind), with the words a person reads. Waiting times are `pace`'s; carrying out is the engine's.
+"""What follows from a failure: what becomes of the request, of the money, and the words a person reads. Owns those rules.
+
+Four tables, by when it went wrong: SUBMISSIONS (a creation that was certainly not accepted), LOST (one of which nobody
+knows), AFTERWARDS (looking at an accepted task and fetching what it made), FAILURES (a task that failed, by code).
+`taxonomy` says which event is taken as which; waiting times are `pace`'s; carrying out is the engine's.
 
 Codes are matched by their leading components, the longest match wins, and the set is open: what nobody knows is not
 repeated. Retried are only those of which a refund is known, so that a retry cannot pay twice for one failure.
@@ -13,7 +16,22 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
-from flowrun.runway.errors import SubmitFailure
+from flowrun.runway.errors import Afterwards, Lost, SubmitFailure
+
+
+class Follows(StrEnum):
+    """What follows from an event, first of all."""
+
+    FINAL = "final"  # the node has ended: failed, or rejected for good
+    RESEND = "resend"  # the same request again after a while, within the attempt: certainly not accepted
+    RETRY = "retry"  # a further attempt, after seconds
+    RETRY_ONCE = "retry once"  # a single blind one
+    RETRY_LATER = "retry later"  # after minutes: it is someone else's outage
+    ASK_AGAIN = "ask again"  # of calls that cost nothing
+    PAUSE_MODEL = "pause the model"  # nothing of this model is sent for a while; nothing has failed
+    PAUSE_RUN = "pause the run"  # nothing more is sent in this run; nothing has failed
+    STOP_RUN = "stop the run"  # the surroundings fail: nothing more is sent in this run
+    UNCERTAIN = "uncertain"  # nobody knows whether it was accepted: nothing is sent again unasked
 
 
 class RetryKind(StrEnum):
@@ -57,6 +75,10 @@ class FailureRule:
     change: str
 
     @property
+    def follows(self) -> Follows:
+        return _FOLLOWS[self.retry.kind]
+
+    @property
     def words(self) -> str:
         return f"{self.what} {self.change}"
 
@@ -68,6 +90,12 @@ class FailureRule:
 
 
 _NEVER = Retry(RetryKind.NEVER)
+_FOLLOWS = {
+    RetryKind.NEVER: Follows.FINAL,
+    RetryKind.ONCE: Follows.RETRY_ONCE,
+    RetryKind.RETRY: Follows.RETRY,
+    RetryKind.LATER: Follows.RETRY_LATER,
+}
 
 _RULES = (
     FailureRule(
@@ -185,62 +213,189 @@ def rule_for(code: str | None) -> FailureRule:
     return next((FAILURES[prefix] for prefix in prefixes if prefix in FAILURES), UNKNOWN_CODE)
 
 
-class Scope(StrEnum):
-    """What a creation that was not accepted stops."""
-
-    NODE = "node"  # it has failed
-    REQUEST = "request"  # it is resent after a while, within the attempt
-    MODEL = "model"  # nothing of this model is sent for a while; nothing has failed
-    RUN = "run"  # nothing more is sent in this run
-
-
 @dataclass(frozen=True, slots=True)
-class SubmitRule:
-    """`scope`: what it stops. `what` and `change`: as in a FailureRule."""
+class Rule:
+    """What follows from a kind of failure that is no task's. `charged`: what it cost, as far as is known."""
 
-    scope: Scope
+    follows: Follows
     what: str
     change: str
+    charged: Charged = Charged.NO
 
     @property
     def words(self) -> str:
         return f"{self.what} {self.change}"
 
 
-SUBMISSIONS: Mapping[SubmitFailure, SubmitRule] = MappingProxyType(
+SUBMISSIONS: Mapping[SubmitFailure, Rule] = MappingProxyType(
     {
-        SubmitFailure.REFUSED_INPUT: SubmitRule(
-            Scope.NODE, "The API refused the request; nothing was charged.", "Change the fields it names."
+        SubmitFailure.REFUSED_INPUT: Rule(
+            Follows.FINAL, "The API refused the request; nothing was charged.", "Change the fields it names."
         ),
-        SubmitFailure.KEY_REFUSED: SubmitRule(
-            Scope.RUN,
+        SubmitFailure.INPUT_UNFETCHED: Rule(
+            Follows.RESEND,
+            "The API could not fetch an input from its address; nothing was charged.",
+            "An input that went by its address is uploaded and sent once more; else name a local file in its place.",
+        ),
+        SubmitFailure.TOO_LARGE: Rule(
+            Follows.FINAL,
+            "The request is larger than the API takes; nothing was charged.",
+            "Make the inputs smaller, or shorten the prompt.",
+        ),
+        SubmitFailure.KEY_REFUSED: Rule(
+            Follows.STOP_RUN,
             "The API refused the key; nothing was charged.",
             "Check RUNWAYML_API_SECRET (whole, for api.dev.runwayml.com, not disabled) and the account's standing.",
         ),
-        SubmitFailure.NO_CREDITS: SubmitRule(
-            Scope.RUN,
+        SubmitFailure.NO_CREDITS: Rule(
+            Follows.PAUSE_RUN,
             "The account has too few credits for this generation; nothing was charged.",
             "Buy credits in the developer portal and apply again; what is finished is kept.",
         ),
-        SubmitFailure.QUOTA: SubmitRule(
-            Scope.MODEL,
+        SubmitFailure.QUOTA: Rule(
+            Follows.PAUSE_MODEL,
             "The model's generations of the last 24 hours are used up; nothing was charged.",
             "It goes on as places come free; a higher tier has more.",
         ),
-        SubmitFailure.OVERLOADED: SubmitRule(
-            Scope.REQUEST,
+        SubmitFailure.OVERLOADED: Rule(
+            Follows.RESEND,
             "The API is overloaded and did not take the request; nothing was charged.",
-            "It is sent again.",
+            "It is sent again by itself for some minutes; if it stays so, apply again later.",
         ),
-        SubmitFailure.UNREACHABLE: SubmitRule(
-            Scope.REQUEST,
-            "No connection to the API could be opened; nothing was charged.",
-            "It is sent again; check network, proxy and RUNWAYML_BASE_URL if it stays so.",
+        SubmitFailure.NAME_UNKNOWN: Rule(
+            Follows.RESEND,
+            "The API's host name could not be resolved; nothing was sent or charged.",
+            "It is sent again by itself for some minutes; if it stays so, check network, name server and RUNWAYML_BASE_URL.",
         ),
-        SubmitFailure.ENDPOINT_GONE: SubmitRule(
-            Scope.NODE,
+        SubmitFailure.UNREACHABLE: Rule(
+            Follows.RESEND,
+            "No connection to the API could be opened; nothing was sent or charged.",
+            "It is sent again by itself for some minutes; if it stays so, check network, proxy and RUNWAYML_BASE_URL.",
+        ),
+        SubmitFailure.TLS_FAILED: Rule(
+            Follows.RESEND,
+            "No trusted (TLS) connection to the API could be opened; nothing was sent or charged.",
+            "Check the clock, RUNWAYML_BASE_URL and, behind a proxy that opens TLS, SSL_CERT_FILE; it is sent again for some minutes.",
+        ),
+        SubmitFailure.CONNECT_TIMEOUT: Rule(
+            Follows.RESEND,
+            "The API did not answer the attempt to connect; nothing was sent or charged.",
+            "It is sent again by itself for some minutes; if it stays so, check network, firewall and proxy.",
+        ),
+        SubmitFailure.NO_FREE_CONNECTION: Rule(
+            Follows.RESEND,
+            "All of flowrun's connections were busy for too long; nothing was sent or charged.",
+            "It is sent again by itself for some minutes; if it stays so, lower limits.concurrency.",
+        ),
+        SubmitFailure.PROXY_REFUSED: Rule(
+            Follows.RESEND,
+            "The proxy did not open a way to the API; nothing was sent or charged.",
+            "It is sent again by itself for some minutes; if it stays so, check HTTPS_PROXY and NO_PROXY.",
+        ),
+        SubmitFailure.ENDPOINT_GONE: Rule(
+            Follows.FINAL,
             "The API has no such endpoint; nothing was charged.",
             "Check RUNWAYML_BASE_URL; the endpoint may have been withdrawn, or moved to another API version.",
         ),
+    }
+)
+
+_SETTLE = "Look at the account's usage, then say whether to send it again."
+LOST: Mapping[Lost, Rule] = MappingProxyType(
+    {
+        kind: Rule(Follows.UNCERTAIN, what, _SETTLE, Charged.UNKNOWN)
+        for kind, what in {
+            Lost.WHILE_SENDING: "The connection broke while the request was being sent.",
+            Lost.NO_ANSWER: "The request was sent and no answer came in time.",
+            Lost.BROKEN_OFF: "The request was sent and the connection broke before an answer.",
+            Lost.NO_HTTP: "The request was sent and what came back is no answer of the API.",
+            Lost.CANNOT_TELL: "The request was sent and answered by an error that does not say whether it was accepted.",
+            Lost.NO_TASK: "The request was sent and answered, but without a task id that can be read.",
+            Lost.STOPPED: "The request was sent and flowrun was stopped before an answer.",
+            Lost.OTHERWISE: "The request was sent and no answer could be had.",
+        }.items()
+    }
+)
+
+AFTERWARDS: Mapping[Afterwards, Rule] = MappingProxyType(
+    {
+        Afterwards.UNANSWERED: Rule(
+            Follows.ASK_AGAIN,
+            "The API does not tell about a task for now; the task goes on.",
+            "It is asked again for as long as it takes.",
+        ),
+        Afterwards.NOT_TOLD: Rule(
+            Follows.FINAL,
+            "The API does not tell about the task. It stays on record; nothing is lost.",
+            "Apply again later to collect it.",
+            Charged.UNKNOWN,
+        ),
+        Afterwards.GONE: Rule(
+            Follows.FINAL,
+            "The API no longer knows the task; its result is lost, and its credits with it.",
+            "Apply again to generate it anew.",
+            Charged.UNKNOWN,
+        ),
+        Afterwards.CANCELLED: Rule(
+            Follows.FINAL,
+            "The task was cancelled at the API; whether its credits come back depends on how far it was.",
+            "Apply again to generate it anew.",
+            Charged.UNKNOWN,
+        ),
+        Afterwards.KEY_REFUSED: Rule(
+            Follows.STOP_RUN,
+            "The API refused the key. Tasks in flight stay on record; nothing is lost.",
+            "Check RUNWAYML_API_SECRET and the account's standing, then apply again to collect them.",
+            Charged.UNKNOWN,
+        ),
+        Afterwards.LINK_EXPIRED: Rule(
+            Follows.ASK_AGAIN,
+            "A link to an output no longer serves.",
+            "The task is asked for a fresh one.",
+        ),
+        Afterwards.NOT_COLLECTED: Rule(
+            Follows.FINAL,
+            "The task succeeded, but its output could not be collected.",
+            "It stays at the API and on record: apply again to collect it without paying again.",
+            Charged.YES,
+        ),
+        Afterwards.NO_OUTPUT: Rule(
+            Follows.FINAL,
+            "The task succeeded without any output.",
+            "Apply again to look once more.",
+            Charged.YES,
+        ),
+        Afterwards.UPLOAD_FAILED: Rule(
+            Follows.FINAL,
+            "An input could not be uploaded; nothing was submitted or charged.",
+            "Make it smaller, or apply again later.",
+        ),
+    }
+)
+
+
+class Fetch(StrEnum):
+    """Why the API could not take an input, told within a 400."""
+
+    TIMEOUT = "timeout"
+    UNREACHABLE = "unreachable"
+    STATUS = "status"
+    NOT_HTTPS = "not-https"
+    NO_DOMAIN = "no-domain"
+    BAD_URL = "bad-url"
+    BAD_DATA = "bad-data"
+    WRONG_TYPE = "wrong-type"
+
+
+FETCHES: Mapping[Fetch, str] = MappingProxyType(
+    {
+        Fetch.TIMEOUT: "its server was too slow for the API; that can pass",
+        Fetch.UNREACHABLE: "the API could not reach its server; that can pass",
+        Fetch.STATUS: "its server refused the API (a redirect counts as a refusal too)",
+        Fetch.NOT_HTTPS: "only https addresses are taken",
+        Fetch.NO_DOMAIN: "the address must name a host, not an IP number",
+        Fetch.BAD_URL: "it is no address that the API understands",
+        Fetch.BAD_DATA: "its data URI cannot be read",
+        Fetch.WRONG_TYPE: "the API does not take media of this type here",
     }
 )

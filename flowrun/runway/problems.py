@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flowrun.runway.errors import InputProblem
+from flowrun.runway.policy import FETCHES, Fetch
 from flowrun.runway.shown import clean
 from flowrun.secret import Secret
 
@@ -23,6 +24,18 @@ _CREDITS = re.compile(
     r"\b(?:not\s+(?:have\s+)?(?:enough|sufficient)|insufficient|out\s+of|no\s+more)\s+credits?\b", re.IGNORECASE
 )
 _FETCH = re.compile(r"\b(?:fetch|fetched|fetching|download|downloading|retriev\w+)\b", re.IGNORECASE)
+_REASONS = (  # the API's reasons why it takes no input, in the words of its page on errors; the first that fits
+    (Fetch.BAD_DATA, r"\bdata[ -]?ur[il]\b"),
+    (Fetch.WRONG_TYPE, r"\bunsupported\b.*\b(?:asset|media|content|file|mime)?\s*-?type\b"),
+    (Fetch.NOT_HTTPS, r"\bonly\s+https\b|\bmust\s+(?:be|use)\s+https\b"),
+    (Fetch.NO_DOMAIN, r"\b(?:host\w*|domain)\b.*\b(?:domain|ip address)\b"),
+    (Fetch.TIMEOUT, r"\btime(?:d)?[ -]?out\b"),
+    (Fetch.STATUS, r"\b(?:HTTP|status)(?:\s+(?:status|code|error))*:?\s+[1-5]\d\d\b"),
+    (Fetch.BAD_URL, r"\binvalid\s+ur[li]\b"),
+    (Fetch.UNREACHABLE, _FETCH.pattern),
+)
+_READ_AS = tuple((reason, re.compile(pattern, re.IGNORECASE)) for reason, pattern in _REASONS)
+_ALONE = frozenset({Fetch.BAD_DATA, Fetch.WRONG_TYPE, Fetch.NOT_HTTPS, Fetch.NO_DOMAIN, Fetch.BAD_URL})
 
 Path = tuple[str | int, ...]
 
@@ -60,6 +73,21 @@ def speaks_of_credits(text: str) -> bool:
 def speaks_of_fetching(text: str) -> bool:
     """Whether a refusal means that the API could not fetch an input, which can pass although a 400 looks final."""
     return _FETCH.search(text) is not None
+
+
+def fetch_reason(text: str) -> Fetch | None:
+    """Why an input could not be taken, where a complaint speaks of that. Some reasons speak of an input by themselves; a
+    timeout or a status does only where something was fetched."""
+    found = next((reason for reason, pattern in _READ_AS if pattern.search(text)), None)
+    return found if found in _ALONE or speaks_of_fetching(text) else None
+
+
+def reworded(problem: InputProblem) -> InputProblem:
+    """The complaint with what it means before the API's own words, where it is about fetching an input."""
+    reason = fetch_reason(problem.message)
+    if reason is None:
+        return problem
+    return InputProblem(problem.path, f"{FETCHES[reason]} ({problem.message.rstrip('.')})")
 
 
 def _leaves(issues: Any, above: Path, secret: Secret | None, depth: int) -> Iterator[InputProblem]:

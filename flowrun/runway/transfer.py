@@ -1,4 +1,4 @@
-"""Bytes to and from the API's storage. Owns the two steps of an upload, and downloads; the key goes to neither host.
+"""Bytes to the API's storage. Owns the two steps of an upload; the key goes to none but the API. Downloads are `download`'s.
 
 An upload is begun anew, with a fresh placeholder, when it breaks: replaying the storage's POST is not what it is made
 for. Source: the official clients' behaviour.
@@ -7,25 +7,21 @@ for. Source: the official clients' behaviour.
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable
 from random import Random
 from typing import BinaryIO
 
 import httpx
 import tenacity
 
-from flowrun import log
+from flowrun.media.types import normalized, type_of_extension
 from flowrun.runway import pace
 from flowrun.runway.calls import exchange, named, retry_after
-from flowrun.runway.errors import RefusedError, TransientError, UrlExpiredError
-from flowrun.runway.http import TRY_AGAIN, timeout
+from flowrun.runway.errors import RefusedError, TransientError
+from flowrun.runway.http import timeout
 from flowrun.runway.media_in import LARGEST_UPLOAD, SMALLEST_UPLOAD
-from flowrun.runway.shown import shown_url
-from flowrun.runway.values import Downloaded, Upload
+from flowrun.runway.values import Upload
 from flowrun.runway.wire import Placeholder
-from flowrun.secret import Secret
 
 ATTEMPTS = 4
 LONGEST_WAIT = 60.0  # seconds between two attempts, whatever the server asks for
@@ -52,7 +48,7 @@ class Uploads:
         self, filename: str, media_type: str, opener: Callable[[], BinaryIO], size: int, now: float
     ) -> Upload:
         """As `RunwayClient.upload`."""
-        _check(filename, size)
+        _check(filename, media_type, size)
         attempts = tenacity.AsyncRetrying(
             stop=tenacity.stop_after_attempt(ATTEMPTS),
             wait=self._wait,
@@ -88,80 +84,21 @@ class Uploads:
         except httpx.HTTPError as error:
             raise TransientError(f"{call}: no answer: {named(error)}") from None
         if not reply.ok:
+            why = ", a redirect, which no upload follows" if 300 <= reply.status < 400 else ""
             raise TransientError(
-                f"{call}: HTTP {reply.status}", retry_after=retry_after(reply.headers), status=reply.status
+                f"{call}: HTTP {reply.status}{why}", retry_after=retry_after(reply.headers), status=reply.status
             )
 
 
-def _check(filename: str, size: int) -> None:
+def _check(filename: str, media_type: str, size: int) -> None:
     """What the API would refuse. Raises RefusedError."""
     if not SMALLEST_UPLOAD <= size <= LARGEST_UPLOAD:
         raise RefusedError(f"{filename}: {size} bytes; an upload has {SMALLEST_UPLOAD} to {LARGEST_UPLOAD} bytes")
-    stem, dot, extension = filename.rpartition(".")
-    if (
-        not (stem and dot and extension)
-        or not 3 <= len(filename) <= 255
-        or "/" in filename
-        or not filename.isprintable()
-    ):
+    stem, dot, ending = filename.rpartition(".")
+    claimed = type_of_extension(ending) if stem and dot and ending else None
+    if claimed is None or not 3 <= len(filename) <= 255 or "/" in filename or not filename.isprintable():
         raise RefusedError(
             f"{filename!r} is no name for an upload: it needs a media extension, 3 to 255 characters, no slash"
         )
-
-
-async def download(
-    http: httpx.AsyncClient, url: Secret, write: Callable[[bytes], None], times: pace.Timeouts
-) -> Downloaded:
-    """As `RunwayClient.download`. The size is checked against Content-Length, where there is one."""
-    call, began = f"download from {shown_url(url.reveal())}", time.monotonic()
-    try:
-        request = http.build_request(
-            "GET", url.reveal(), headers={"Accept-Encoding": "identity"}, timeout=timeout(times)
-        )
-        response = await http.send(request, stream=True, follow_redirects=False)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise TransientError(f"{call}: no answer: {named(error)}") from None
-    try:
-        media_type = _checked(response, call)
-        size = await _stream(response, write, call)
-        log.say("runway", "received", path=response.request.url.path, bytes=size, seconds=time.monotonic() - began)
-        return Downloaded(media_type, size)
-    finally:
-        with suppress(httpx.HTTPError):
-            await response.aclose()
-
-
-def _checked(response: httpx.Response, call: str) -> str | None:
-    """The media type of an answer worth reading. Raises UrlExpiredError, TransientError."""
-    status = response.status_code
-    if 400 <= status < 500 and status not in TRY_AGAIN:
-        raise UrlExpiredError(f"{call}: HTTP {status}; the link no longer serves", status=status)
-    if status != 200:
-        raise TransientError(f"{call}: HTTP {status}", retry_after=retry_after(response.headers), status=status)
-    media_type: str = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type.startswith("text/") or media_type.endswith(("json", "xml", "html")):
-        raise TransientError(f"{call}: it came as {media_type}, which is no media", status=status)
-    return media_type or None
-
-
-async def _stream(response: httpx.Response, write: Callable[[bytes], None], call: str) -> int:
-    """Write the body and give its size. Raises TransientError for one that breaks off or is empty."""
-    size = 0
-    chunks = response.aiter_bytes().__aiter__()
-    while (chunk := await _next(chunks, call)) is not None:
-        write(chunk)
-        size += len(chunk)
-    came = response.num_bytes_downloaded or size  # 0 where a transport had it all read already
-    promised = response.headers.get("content-length", "")
-    if promised.isdecimal() and int(promised) != came:
-        raise TransientError(f"{call}: {came} bytes came of {promised}")
-    if not size:
-        raise TransientError(f"{call}: it is empty")
-    return size
-
-
-async def _next(chunks: AsyncIterator[bytes], call: str) -> bytes | None:
-    try:
-        return await anext(chunks, None)
-    except (httpx.HTTPError, httpx.StreamError) as error:
-        raise TransientError(f"{call}: it broke off: {named(error)}") from None
+    if claimed != normalized(media_type):
+        raise RefusedError(f"{filename!r} is not named as the {media_type} that it is, and its name decides its type")

@@ -66,14 +66,20 @@ class ModelLimits:
     concurrent: int | None = None
     daily: int | None = None
 
+    def left(self, used: int) -> int | None:
+        """Generations that the day still has. None: no limit."""
+        return None if self.daily is None else max(0, self.daily - used)
+
 
 @dataclass(frozen=True, slots=True)
 class Organization:
-    """Limits by model, generations of the last 24 hours by model, and the balance in credits."""
+    """Limits by model, generations of the last 24 hours by model, and the balance in credits. `monthly`: the most credits that
+    can be spent in a month, None: no limit."""
 
     models: Mapping[str, ModelLimits] = field(default_factory=dict)
     used_today: Mapping[str, int] = field(default_factory=dict)
     balance: int = 0
+    monthly: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,6 +99,7 @@ class Limits(Wire):
 
 class Tier(Wire):
     models: dict[str, Annotated[Limits, BeforeValidator(_object)]]
+    max_monthly_credit_spend: Count = None
 
 
 class Used(Wire):
@@ -106,13 +107,13 @@ class Used(Wire):
 
 
 class Usage(Wire):
-    models: dict[str, Annotated[Used, BeforeValidator(_object)]] = {}
+    models: Annotated[dict[str, Annotated[Used, BeforeValidator(_object)]], BeforeValidator(_object)] = {}
 
 
 class OrganizationDetail(Wire):
     tier: Tier
     credit_balance: Annotated[int, BeforeValidator(_required)]
-    usage: Usage = Usage()
+    usage: Annotated[Usage, BeforeValidator(_object)] = Usage()
 
     def value(self) -> Organization:
         limits = {
@@ -120,7 +121,7 @@ class OrganizationDetail(Wire):
             for name, each in self.tier.models.items()
         }
         used = {name: each.daily_generations or 0 for name, each in self.usage.models.items()}
-        return Organization(limits, used, self.credit_balance)
+        return Organization(limits, used, self.credit_balance, self.tier.max_monthly_credit_spend)
 
 
 class ModelSpend(Wire):

@@ -1,7 +1,7 @@
 """What tasks are told to be, and their cancelling. Owns the answers of GET and DELETE on a task.
 
 The answers have just the fields of the API's description (2024-11-06); today's service adds what a task costs, which the
-description forbids and newer clients read.
+description forbids and newer clients read. A price that is not known is told as 0, since the field must be there.
 """
 
 from __future__ import annotations
@@ -24,24 +24,25 @@ def find(books: Books, task_id: str) -> Task:
     return task
 
 
-def describe(task: Task, url: str, now: float, *, tells_cost: bool = False) -> Response:
-    """``GET /v1/tasks/{id}``; `url`: a fresh link to its output, used where it has one."""
+def describe(task: Task, urls: list[str], now: float, *, back: float = 0.0, tells_cost: bool = False) -> Response:
+    """``GET /v1/tasks/{id}``; `urls`: fresh links to its outputs, used where it has them; `back`: seconds after its end until a
+    task's credits are given back."""
     status = status_of(task, now)
     answer: dict[str, object] = {"id": task.id, "createdAt": timestamp(task.created), "status": status.value}
     if status is TaskStatus.RUNNING:
         answer["progress"] = progress_of(task, now)
     elif status is TaskStatus.SUCCEEDED:
-        answer["output"] = [url]
+        answer["output"] = urls
     elif status is TaskStatus.FAILED:
         answer |= {"failure": task.failure, "failureCode": task.failure_code}
     if tells_cost and status in FINAL:
-        answer["cost"] = {"credits": 0 if task.refunded else task.cost}
+        answer["cost"] = {"credits": 0 if task.refunded and task.ends + back <= now else task.cost}
     elif tells_cost:
         answer["estimatedCost"] = {"credits": task.cost}
     return json_response(200, answer)
 
 
-def remove(books: Books, task: Task, limit: int, now: float) -> Response:
+def remove(books: Books, task: Task, limit: int | None, now: float) -> Response:
     """``DELETE /v1/tasks/{id}``: cancel what goes on, delete what has ended.
 
     A cancelled task that was not RUNNING yet gives its credits back, one that was does not. The API's documents are silent on
@@ -56,7 +57,7 @@ def remove(books: Books, task: Task, limit: int, now: float) -> Response:
     return Response(204)
 
 
-def replan(books: Books, model: str, limit: int, now: float) -> None:
+def replan(books: Books, model: str, limit: int | None, now: float) -> None:
     """Give slots anew to the tasks of `model` that wait."""
     waiting = books.unstarted(model, now)
     for ordinal, starts, ends in reschedule(waiting, books.running_ends(model, now), limit, now):

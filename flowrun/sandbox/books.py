@@ -89,8 +89,10 @@ class Books:
         for row in self._connection.execute(sql, values).fetchall():
             yield Task(**{**dict(zip(_NAMES, row, strict=True)), "refunded": bool(row[_NAMES.index("refunded")])})
 
-    def free_times(self, model: str, limit: int) -> list[float]:
-        """The latest `limit` ends of `model`'s tasks, latest first."""
+    def free_times(self, model: str, limit: int | None) -> list[float]:
+        """The latest `limit` ends of `model`'s tasks, latest first; none where there is no limit to keep."""
+        if limit is None:
+            return []
         sql = "SELECT ends FROM tasks WHERE model = ? ORDER BY ends DESC LIMIT ?"
         return [ends for (ends,) in self._connection.execute(sql, (model, limit))]
 
@@ -119,19 +121,26 @@ class Books:
         sql = "SELECT count(*) FROM tasks WHERE model = ? AND created > ?"
         return int(self._connection.execute(sql, (model, since)).fetchone()[0])
 
-    def spent(self, now: float) -> int:
-        """Credits charged up to now, less those given back by now."""
+    def spent(self, settled: float) -> int:
+        """Credits charged up to now, less those given back of tasks that ended by `settled`."""
         sql = "SELECT coalesce(sum(cost), 0) - coalesce(sum(CASE WHEN refunded AND ends <= ? THEN cost END), 0) FROM tasks"
-        return int(self._connection.execute(sql, (now,)).fetchone()[0])
+        return int(self._connection.execute(sql, (settled,)).fetchone()[0])
 
-    def charges(self, since: float, before: float, now: float) -> list[tuple[int, str, int]]:
-        """(days since 1970-01-01 UTC, model, net credits) of the tasks accepted in ``[since, before)``, days first."""
+    def charges(self, days: tuple[float, float], now: float, back: float | None) -> list[tuple[int, str, int]]:
+        """(days since 1970-01-01 UTC, model, net credits) within ``[begin, end)``, days first.
+
+        Credits are booked when a task is accepted. `back`: they are given back so many seconds after its end, and booked
+        then; None: at its end, and booked where they were charged, so that no day's sum is less than 0.
+        """
         sql = (
-            "SELECT CAST(created / 86400 AS INTEGER) AS day, model, "
-            "sum(cost) - coalesce(sum(CASE WHEN refunded AND ends <= ? THEN cost END), 0) "
-            "FROM tasks WHERE created >= ? AND created < ? GROUP BY day, model ORDER BY day, model"
+            "SELECT CAST(booked / 86400 AS INTEGER) AS day, model, sum(amount) FROM ("
+            "SELECT created AS booked, model, cost AS amount FROM tasks UNION ALL "
+            "SELECT CASE WHEN :back IS NULL THEN created ELSE ends + :back END, model, -cost FROM tasks "
+            "WHERE refunded AND ends + coalesce(:back, 0) <= :now"
+            ") WHERE booked >= :begin AND booked < :end GROUP BY day, model ORDER BY day, model"
         )
-        return [(day, model, amount) for day, model, amount in self._connection.execute(sql, (now, since, before))]
+        values = {"back": back, "now": now, "begin": days[0], "end": days[1]}
+        return [(day, model, amount) for day, model, amount in self._connection.execute(sql, values)]
 
     # uploads
 

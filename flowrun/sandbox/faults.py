@@ -1,4 +1,5 @@
-"""Which of a scenario's faults hit a request. Owns matching and counting; the service and the adapters do what they say."""
+"""Which of a scenario's faults hit a request, and what the request asks for itself by header. Owns matching and counting; the
+service and the adapters do what they say."""
 
 from __future__ import annotations
 
@@ -8,9 +9,9 @@ from dataclasses import dataclass
 from flowrun.canonical import sha256
 from flowrun.sandbox.books import Books
 from flowrun.sandbox.messages import RefusalError, Request, Response
-from flowrun.sandbox.scenario import OPERATIONS, Deed, Fault, Scenario, read_deed
+from flowrun.sandbox.scenario import Deed, Fault, Scenario, bytes_of, read_deeds
 
-HEADER = "x-flowrun-fault"
+HEADER = "x-flowrun-scenario"
 
 MESSAGES = {
     401: "The key was not accepted.",
@@ -24,9 +25,11 @@ MESSAGES = {
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What faults are matched by: the endpoint, and the model and prompt that the request is about, or empty."""
+    """What faults are matched by: the endpoint, whether a task is created there, and the model and prompt that the request
+    is about, or empty."""
 
     place: str
+    generates: bool
     model: str
     prompt: str
 
@@ -57,6 +60,24 @@ class Effects:
     @property
     def cut(self) -> int | None:
         return next((deed.cut for deed in self.deeds if deed.cut is not None), None)
+
+    @property
+    def takes(self) -> float | None:
+        """Seconds that the task runs."""
+        return next((deed.takes for deed in self.deeds if deed.takes is not None), None)
+
+    @property
+    def rate(self) -> int | None:
+        """Bytes a second."""
+        return next((bytes_of(deed.rate) for deed in self.deeds if deed.rate), None)
+
+    @property
+    def pad(self) -> int:
+        return sum(bytes_of(deed.pad) for deed in self.deeds if deed.pad)
+
+    @property
+    def content_type(self) -> str | None:
+        return next((deed.content_type for deed in self.deeds if deed.content_type), None)
 
     @property
     def wrong_content(self) -> str | None:
@@ -97,14 +118,14 @@ def _asked(request: Request) -> Iterable[Deed]:
     if text is None:
         return ()
     try:
-        return (read_deed(text),)
+        return read_deeds(text)
     except ValueError as error:
         raise RefusalError(400, f"The header {HEADER} cannot be read: {error}") from None
 
 
 def _fits(fault: Fault, subject: Subject) -> bool:
     on, match = fault.on, fault.match
-    if on not in ("any", subject.place) and not (on == "generations" and subject.place in OPERATIONS):
+    if on not in ("any", subject.place) and not (on == "generations" and subject.generates):
         return False
     if match.model is not None and match.model != subject.model:
         return False

@@ -17,26 +17,39 @@ from flowrun.operations.price import estimate
 from flowrun.operations.spec import ModelSpec
 from flowrun.sandbox import failures
 from flowrun.sandbox.faults import Effects
-from flowrun.sandbox.inputs import InputError, Resolver
+from flowrun.sandbox.inputs import InputError, Resolver, addresses
 from flowrun.sandbox.lifecycle import TaskStatus, slot_time
-from flowrun.sandbox.messages import Issue, RefusalError, Response, invalid, json_response
+from flowrun.sandbox.messages import CUSTOM, Issue, RefusalError, Response, invalid, json_response
 from flowrun.sandbox.naming import uuid4_of
+from flowrun.sandbox.output import Output, OutputError, output_of
 from flowrun.sandbox.recipe import Input, Wanted, recipe_of
 from flowrun.sandbox.records import Task
 from flowrun.sandbox.scenario import Scenario
-from flowrun.sandbox.tiers import DAY, Tier
+from flowrun.sandbox.tiers import DAY, Limits
+from flowrun.sandbox.unions import nested
 
 PENDING_SHARE = 0.1  # of a task's time, PENDING before it runs
 SHORT = {MediaKind.IMAGE: 0.3, MediaKind.VIDEO: 1.0, MediaKind.AUDIO: 0.3}  # seconds that tasks take, unless realistic
 
+CODES = {  # what the API's own checks call it
+    "wrong-type": "invalid_type",
+    "missing-input": "invalid_type",
+    "not-allowed": "invalid_value",
+    "unknown-input": "unrecognized_keys",
+    "bad-pattern": "invalid_format",
+    "too-long": "too_big",
+    "too-short": "too_small",
+    "out-of-range": "invalid_value",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The terms that a generation is taken on. `credits`: what the account began with; `salt`: makes ids differ."""
+    """The terms that a generation is taken on. `limits`: by model; `balance`: credits; `salt`: makes ids differ."""
 
     catalogue: Catalogue
-    tier: Tier
-    credits: int
+    limits: Mapping[str, Limits]
+    balance: int
     scenario: Scenario
     realistic: bool
     salt: str
@@ -52,6 +65,7 @@ class Asked:
     spec: ModelSpec
     body: Mapping[str, Any]
     inputs: tuple[Input, ...]
+    output: Output
     identity: str
     cost: int
 
@@ -64,10 +78,10 @@ def create(operation: str, body: Any, account: Account, effects: Effects, resolv
     """``POST /v1/<operation>``. Raises RefusalError: 400 invalid or not paid for, 429 too many in a day."""
     asked = check(account.catalogue, operation, body, resolver)
     books, now = resolver.books, resolver.now
-    limits = account.tier.limits(account.produces(asked.spec))
-    if books.created_since(asked.spec.model, now - DAY) >= limits.daily:
+    limits = account.limits[asked.spec.model]
+    if limits.daily is not None and books.created_since(asked.spec.model, now - DAY) >= limits.daily:
         raise RefusalError(429, f"The daily limit of {limits.daily} generations of {asked.spec.model} is reached.")
-    if account.credits - books.spent(now) < asked.cost:
+    if account.balance < asked.cost:
         raise RefusalError(400, "You do not have enough credits to run this task.")
     task = _accepted(asked, account, effects, resolver, limits.concurrent)
     books.add_task(task)
@@ -78,18 +92,29 @@ def create(operation: str, body: Any, account: Account, effects: Effects, resolv
 
 
 def check(catalogue: Catalogue, operation: str, body: Any, resolver: Resolver) -> Asked:
-    """Everything about a request that does not depend on the account. Raises RefusalError 400 with all issues of a kind."""
+    """Everything about a request that does not depend on the account. Raises RefusalError 400 with all issues of a kind.
+
+    A price that is not known counts as 0.
+    """
     spec = _spec(catalogue, operation, body)
-    _refuse(spec.check(_as_https(body, resolver.base_url)))
+    _refuse(spec, body, spec.check(_as_https(body, resolver.base_url)))
     inputs = _resolved(spec, body, resolver)
     facts = {each.path: each.facts for each in inputs}
-    _refuse(spec.check(_as_https(body, resolver.base_url), facts.get))
+    _refuse(spec, body, spec.check(_as_https(body, resolver.base_url), facts.get))
+    output = _output(spec, catalogue.operations[operation].produces, body, inputs)
     cost = estimate(spec, body, lambda path: _seconds_at(facts, path)).high or 0
     try:
         identity = sha256([operation, _with_content(body, {each.path: each.source.content for each in inputs})])
     except CanonicalError:
         raise invalid(Issue((), "The body holds text or numbers that are not valid.", "invalid_type")) from None
-    return Asked(spec, body, inputs, identity, cost)
+    return Asked(spec, body, inputs, output, identity, cost)
+
+
+def _output(spec: ModelSpec, produces: MediaKind, body: Any, inputs: tuple[Input, ...]) -> Output:
+    try:
+        return output_of(spec, produces, body, [(each.path, each.facts) for each in inputs])
+    except OutputError as error:
+        raise invalid(Issue(error.path, str(error))) from None
 
 
 def _spec(catalogue: Catalogue, operation: str, body: Any) -> ModelSpec:
@@ -103,15 +128,15 @@ def _spec(catalogue: Catalogue, operation: str, body: Any) -> ModelSpec:
     return spec
 
 
-def _refuse(problems: tuple[Problem, ...]) -> None:
-    errors = [each for each in problems if each.is_error]
-    if errors:
-        raise invalid(
-            *(
-                Issue((*each.path, *([each.missing] if each.missing else [])), each.message, each.code)
-                for each in errors
-            )
-        )
+def _refuse(spec: ModelSpec, body: Any, problems: tuple[Problem, ...]) -> None:
+    issues = [_issue(each) for each in problems if each.is_error]
+    if issues:
+        raise invalid(*nested(spec.schema, body, issues))
+
+
+def _issue(problem: Problem) -> Issue:
+    path = (*problem.path, *([problem.missing] if problem.missing else []))
+    return Issue(path, problem.message, CODES.get(problem.code, CUSTOM))
 
 
 def _as_https(value: Any, base_url: str) -> Any:
@@ -128,7 +153,8 @@ def _as_https(value: Any, base_url: str) -> Any:
 def _resolved(spec: ModelSpec, body: Any, resolver: Resolver) -> tuple[Input, ...]:
     """The request's media, in order. Raises RefusalError that names every place whose media cannot be taken."""
     inputs, issues = [], []
-    for slot in spec.slots(body):
+    slots = spec.slots(body)
+    for slot in (*slots, *addresses(body, slots)):
         try:
             inputs.append(resolver.resolve(_at(body, slot.path), slot))
         except InputError as error:
@@ -160,16 +186,16 @@ def _seconds_at(facts: Mapping[Path, MediaFacts], path: Path) -> float | None:
     return found.duration if found else None
 
 
-def _accepted(asked: Asked, account: Account, effects: Effects, resolver: Resolver, limit: int) -> Task:
+def _accepted(asked: Asked, account: Account, effects: Effects, resolver: Resolver, limit: int | None) -> Task:
     """The task, with its whole course."""
     spec, books, now = asked.spec, resolver.books, resolver.now
-    duration = seconds_of(account, spec)
+    duration = seconds_of(account, spec) if effects.takes is None else effects.takes
     starts = slot_time(books.free_times(spec.model, limit), limit, now)
     outcome, message, code = _outcome(asked, effects)
     repeat = books.count(f"repeat:{asked.identity}") - 1
     variation = 0 if account.scenario.identical else repeat
     tiny = account.scenario.media == "tiny"
-    wanted = Wanted(spec, account.produces(spec), asked.body, asked.inputs, variation, tiny)
+    wanted = Wanted(spec, asked.output, asked.body, asked.inputs, variation, tiny)
     ordinal = books.count("ordinal:task")
     return Task(
         ordinal=ordinal,

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import mmap
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
@@ -18,8 +20,9 @@ from starlette.requests import Request as HttpRequest
 from starlette.types import Receive, Scope, Send
 
 from flowrun.sandbox import uploads
+from flowrun.sandbox.content import Content
 from flowrun.sandbox.downloads import deliver
-from flowrun.sandbox.messages import POLL_HEADER, RefusalError, Request, Response, json_response
+from flowrun.sandbox.messages import POLL_HEADER, Download, RefusalError, Request, Response, json_response
 from flowrun.sandbox.service import Sandbox
 
 STATE_PAGE = "/__sandbox__/state"
@@ -78,7 +81,7 @@ class Application:
             return await self._state(request.method)
         arrived = await _whole(request)
         response = await _in(self._core, lambda: self._sandbox.handle(arrived, self._now()))
-        if isinstance(response.body, bytes):
+        if not isinstance(response.body, Download):
             return response
         return await _in(self._makers, lambda: deliver(response))
 
@@ -96,23 +99,31 @@ async def _whole(request: HttpRequest) -> Request:
     """The request with its body. Raises RefusalError 413, and ClientDisconnect where the client went before its end."""
     headers = {name.lower(): value for name, value in reversed(request.headers.items())}
     path, query = request.scope["path"], request.scope["query_string"].decode("latin-1")
-    bound = STORAGE_BYTES if path.startswith(uploads.STORAGE) else JSON_BYTES
-    body = await _body(request, bound, headers.get("content-length", ""))
+    stores = path.startswith(uploads.STORAGE)
+    chunks = _chunks(request, STORAGE_BYTES if stores else JSON_BYTES, headers.get("content-length", ""))
+    body = await _mapped(chunks) if stores else b"".join([chunk async for chunk in chunks])
     return Request(request.method, path, query, headers, body, headers.get("host", ""))
 
 
-async def _body(request: HttpRequest, bound: int, declared: str) -> bytes:
-    chunks, size = [], int(declared) if declared.isdecimal() else 0
-    if size <= bound:
-        size = 0
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > bound:
-                break
-            chunks.append(chunk)
-    if size > bound:
-        raise RefusalError(413, f"The body is too large: at most {bound} bytes are taken here.")
-    return b"".join(chunks)
+async def _chunks(request: HttpRequest, bound: int, declared: str) -> AsyncIterator[bytes]:
+    refusal = RefusalError(413, f"The body is too large: at most {bound} bytes are taken here.")
+    if declared.isdecimal() and int(declared) > bound:
+        raise refusal
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > bound:
+            raise refusal
+        yield chunk
+
+
+async def _mapped(chunks: AsyncIterator[bytes]) -> bytes | mmap.mmap:
+    """The body in a file without a name that is gone once nobody reads it: an upload may be larger than memory has room."""
+    with tempfile.TemporaryFile() as file:
+        async for chunk in chunks:
+            file.write(chunk)
+        file.flush()
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if file.tell() else b""
 
 
 async def _carry(response: Response, connection: Connection, receive: Receive, send: Send) -> None:
@@ -121,13 +132,33 @@ async def _carry(response: Response, connection: Connection, receive: Receive, s
     if response.lost:
         connection.reset()
         return await _gone(receive)
-    body = response.body if isinstance(response.body, bytes) else b""
+    body = b"" if isinstance(response.body, Download) else response.body
     await send({"type": "http.response.start", "status": response.status, "headers": _headers(response, len(body))})
-    if response.cut is None or response.cut >= len(body):
+    whole = response.cut is None or response.cut >= len(body)
+    if isinstance(body, bytes) and whole:
         return await send({"type": "http.response.body", "body": body})
-    await send({"type": "http.response.body", "body": body[: response.cut], "more_body": True})
+    content = Content.of(body) if isinstance(body, bytes) else body
+    if not await _sent(content if whole else content.part(0, response.cut or 0), receive, send):
+        return None
+    if whole:
+        return await send({"type": "http.response.body"})
     connection.close()
     return await _gone(receive)
+
+
+async def _sent(content: Content, receive: Receive, send: Send) -> bool:
+    """Piece after piece, at its pace; False where the client went before the end."""
+    gone = asyncio.ensure_future(_gone(receive))
+    try:
+        for wait, piece in content.pieces():
+            if wait:
+                await asyncio.wait({gone}, timeout=wait)
+            if gone.done():
+                return False
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        return True
+    finally:
+        gone.cancel()
 
 
 def _headers(response: Response, size: int) -> list[tuple[bytes, bytes]]:

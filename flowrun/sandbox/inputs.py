@@ -11,17 +11,18 @@ import binascii
 import hashlib
 import ipaddress
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from flowrun.media.facts import MediaFacts, MediaKind
 from flowrun.media.probe import NotMediaError, kind_of, normalized, probe_bytes
-from flowrun.operations.model import Slot
+from flowrun.operations.model import Path, Slot
 from flowrun.sandbox import downloads, uploads
 from flowrun.sandbox.books import Books
 from flowrun.sandbox.messages import RefusalError, Request
-from flowrun.sandbox.recipe import Input, Source
-from flowrun.sandbox.render import Render
+from flowrun.sandbox.recipe import Input, Source, leaves
 from flowrun.sandbox.state import Blobs
 
 FOREIGN_SECONDS = 5.0  # what the sandbox takes media it does not fetch to be long
@@ -30,6 +31,9 @@ TYPES = {
     MediaKind.VIDEO: ("video/mp4", "video/quicktime", "video/x-matroska", "video/webm", "video/3gpp", "video/ogg"),
     MediaKind.AUDIO: ("audio/mpeg", "audio/wav", "audio/flac", "audio/mp4", "audio/aac"),
 }
+DATA_URI_LIMIT = 5_242_880  # characters, where no schema says it
+_ADDRESS = re.compile(r"data:|runway:|https?:")
+_MEDIA_NAME = re.compile(r"(?:image|video|audio|reference|keyframe)s?$|^media$", re.IGNORECASE)
 _DATA = re.compile(r"data:([a-z]+/[a-z0-9.+-]+)((?:;[a-z0-9-]+=[^;,]*)*)(;base64)?,", re.IGNORECASE)
 
 
@@ -48,7 +52,6 @@ class Resolver:
 
     def resolve(self, uri: str, slot: Slot) -> Input:
         """Raises InputError."""
-        kind = slot.kind or MediaKind.IMAGE
         if uri.startswith("data:"):
             source, facts = self._data(uri, slot.data_uri_limit)
         elif uri.startswith("runway:"):
@@ -56,14 +59,10 @@ class Resolver:
         elif uri.startswith(self.base_url + "/"):
             source, facts = self._output(uri)
         else:
-            host = foreign_host(uri)
-            seconds = None if kind is MediaKind.IMAGE else FOREIGN_SECONDS
-            return Input(
-                slot.path, Source(kind, host=host, mark=_mark(uri)), MediaFacts(kind, TYPES[kind][0], duration=seconds)
-            )
-        if facts.kind is not kind:
-            raise InputError(f"Expected {kind.value}, got {facts.kind.value}.")
-        if facts.media_type not in TYPES[kind]:
+            source, facts = _foreign(uri, slot)
+        if slot.kind not in (None, facts.kind):
+            raise InputError(f"Expected {slot.kind}, got {facts.kind}.")
+        if facts.media_type not in TYPES[facts.kind]:
             raise InputError(f"Unsupported asset type: {facts.media_type}.")
         return Input(slot.path, source, facts)
 
@@ -95,10 +94,9 @@ class Resolver:
     def _output(self, uri: str) -> tuple[Source, MediaFacts]:
         asked = Request.of("GET", uri)
         try:
-            task = downloads.find(self.books, asked.path, asked.argument("_jwt"), self.blobs, self.now)
+            render = downloads.find(self.books, asked.path, asked.argument("_jwt"), self.blobs, self.now)
         except RefusalError as refusal:
             raise InputError(f"Fetching the asset failed with HTTP status {refusal.status}. {refusal.error}") from None
-        render = Render(task.recipe, self.blobs)
         return Source(render.facts.kind, recipe=render.keep()), render.facts
 
 
@@ -113,6 +111,33 @@ def decode_data_uri(uri: str) -> tuple[str, bytes]:
     except (binascii.Error, ValueError):
         raise InputError("Invalid data URI: the data is not base64.") from None
     return normalized(found[1]), data
+
+
+def _foreign(uri: str, slot: Slot) -> tuple[Source, MediaFacts]:
+    """Media that is not fetched; where the place does not say its kind, the place's name does."""
+    host, kind = foreign_host(uri), slot.kind or _kind_by_name(str(slot.path[0]))
+    seconds = None if kind is MediaKind.IMAGE else FOREIGN_SECONDS
+    return Source(kind, host=host, mark=_mark(uri)), MediaFacts(kind, TYPES[kind][0], duration=seconds)
+
+
+def _kind_by_name(name: str) -> MediaKind:
+    named = (kind for kind in (MediaKind.VIDEO, MediaKind.AUDIO) if kind.value in name.lower())
+    return next(named, MediaKind.IMAGE)
+
+
+def addresses(body: Any, known: Iterable[Slot]) -> Iterator[Slot]:
+    """Further places of a request that hold an address of media, though its schema does not say of what kind."""
+    slots = {slot.path: slot for slot in known}
+    limit = min((slot.data_uri_limit for slot in slots.values()), default=DATA_URI_LIMIT)
+    for path, value in leaves(body):
+        if isinstance(value, str) and path not in slots and _takes_address(path) and _ADDRESS.match(value):
+            yield Slot(path, None, limit)
+
+
+def _takes_address(path: Path) -> bool:
+    """Whether a place's name is one that media has, as far as that is seen in the API: ``promptImage``, ``x[0].uri``."""
+    names = [part for part in path if isinstance(part, str)]
+    return names[-1].lower().endswith("uri") or (len(names) == 1 and _MEDIA_NAME.search(names[0]) is not None)
 
 
 def foreign_host(uri: str) -> str:

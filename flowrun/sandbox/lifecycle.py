@@ -29,16 +29,21 @@ class TaskStatus(StrEnum):
 FINAL = frozenset({TaskStatus.SUCCEEDED, TaskStatus.FAILED, TaskStatus.CANCELLED})
 
 
-def slot_time(ends: Iterable[float], limit: int, now: float) -> float:
+def slot_time(ends: Iterable[float], limit: int | None, now: float) -> float:
     """When a task accepted now gets its slot: once fewer than `limit` of the earlier ones, which end at `ends`, go on."""
+    if limit is None:
+        return now
     latest = heapq.nlargest(limit, ends)
     return max(now, latest[-1]) if len(latest) == limit else now
 
 
 def reschedule(
-    waiting: Sequence[Task], held: Iterable[float], limit: int, now: float
+    waiting: Sequence[Task], held: Iterable[float], limit: int | None, now: float
 ) -> Iterator[tuple[int, float, float]]:
     """New (ordinal, starts, ends) of the tasks that wait, in order; `held`: when the slots in use come free."""
+    if limit is None:
+        yield from ((task.ordinal, now, now + task.duration) for task in waiting)
+        return
     latest = heapq.nlargest(limit, held)
     heapq.heapify(latest)
     for task in waiting:

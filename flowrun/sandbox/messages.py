@@ -1,8 +1,8 @@
 """What goes into the sandbox's one door and what comes out. Owns the shapes; carrying them is an adapter's.
 
 An adapter (in process, or a socket server) turns what it received into a `Request`, hands the `Response` back as it says:
-waits `delay`, breaks the connection where `lost`, stops a body after `cut` bytes, and finishes a `Download` off the event loop
-(`downloads.deliver`).
+waits `delay`, breaks the connection where `lost`, stops a body after `cut` bytes, sends a `Content` piece by piece, and finishes
+a `Download` off the event loop (`downloads.deliver`).
 """
 
 from __future__ import annotations
@@ -10,23 +10,29 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from mmap import mmap
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from flowrun.sandbox.content import Content
 from flowrun.sandbox.render import Render
 
 POLL_HEADER = "X-Flowrun-Sandbox"
+CUSTOM = "custom"  # the code of an issue that no form of the schema has
+DOC_URL = "https://docs.dev.runwayml.com/errors/errors/"
+INVALID = "INVALID_REQUEST"
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request. `path`: without query, percent-decoded; `headers`: names in lower case; `host`: the Host it named."""
+    """One HTTP request. `path`: without query, percent-decoded; `headers`: names in lower case; `host`: the Host it named;
+    `body`: a form with a file may be a mapped one."""
 
     method: str
     path: str
     query: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
+    body: bytes | mmap = b""
     host: str = ""
 
     @classmethod
@@ -49,12 +55,14 @@ class Request:
 @dataclass(frozen=True, slots=True)
 class Download:
     """A body that is media to be made when it is first wanted. `span`: the Range header as it came; `half`: silently cut
-    in the middle; `head`: only the headers are wanted."""
+    in the middle; `head`: only the headers are wanted; `pad`: bytes of an empty box behind it; `rate`: bytes a second."""
 
     render: Render
     span: str | None = None
     half: bool = False
     head: bool = False
+    pad: int = 0
+    rate: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +72,7 @@ class Response:
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | Download = b""
+    body: bytes | Download | Content = b""
     delay: float = 0.0
     lost: bool = False
     cut: int | None = None
@@ -85,14 +93,19 @@ def json_response(status: int, value: object, headers: Mapping[str, str] | None 
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """One thing wrong with a request body: where, and why. `path` holds keys and indexes from the root."""
+    """One thing wrong with a request body: where, and why. `path` holds keys and indexes from the root, or within a union from
+    it; `forms`: of a union, what is wrong with each of its forms."""
 
     path: tuple[str | int, ...]
     message: str
-    code: str = "custom"
+    code: str = CUSTOM
+    forms: tuple[tuple[Issue, ...], ...] = ()
 
     def to_json(self) -> dict[str, object]:
-        return {"code": self.code, "path": list(self.path), "message": self.message}
+        told: dict[str, object] = {"code": self.code, "path": list(self.path), "message": self.message}
+        if self.forms:
+            told["errors"] = [[issue.to_json() for issue in form] for form in self.forms]
+        return told
 
 
 class RefusalError(Exception):
@@ -107,11 +120,22 @@ class RefusalError(Exception):
         self.issues = issues
         self.headers = dict(headers or {})
 
-    def response(self) -> Response:
+    def response(self, *, plain: bool = False) -> Response:
+        """`plain`: as the API answered before it told issues: one sentence that names the first field."""
         body: dict[str, object] = {"error": self.error}
-        if self.issues:
-            body["issues"] = [issue.to_json() for issue in self.issues]
+        if self.issues and plain:
+            body["error"] = _sentence(self.issues[0])
+        elif self.issues:
+            body |= {"issues": [issue.to_json() for issue in self.issues], "code": INVALID, "docUrl": DOC_URL}
         return json_response(self.status, body, self.headers)
+
+
+def _sentence(issue: Issue) -> str:
+    """The reason is told of media only; why a value is wrong was to be looked up."""
+    if not issue.path:
+        return issue.message
+    named = f"The parameter '{'.'.join(map(str, issue.path))}' is not valid"
+    return f"{named}: {issue.message}" if issue.code == CUSTOM else f"{named}."
 
 
 def invalid(*issues: Issue) -> RefusalError:

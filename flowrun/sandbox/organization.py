@@ -26,10 +26,10 @@ def describe(books: Books, limits: Mapping[str, Limits], monthly: int, balance: 
     return json_response(200, {"tier": tier, "creditBalance": max(0, balance), "usage": {"models": usage}})
 
 
-def usage(books: Books, body: Any, now: float) -> Response:
-    """``POST /v1/organization/usage``: net credits by UTC day of acceptance and model, the days with any."""
+def usage(books: Books, body: Any, now: float, back: float | None) -> Response:
+    """``POST /v1/organization/usage``: net credits by UTC day and model, the days with any; see `Books.charges`."""
     begin, end = _period({} if body is None else body, datetime.fromtimestamp(now, UTC).date())
-    charges = books.charges(_seconds(begin), _seconds(end), now)
+    charges = books.charges((_seconds(begin), _seconds(end)), now, back)
     results = [
         {
             "date": (date(1970, 1, 1) + timedelta(days=day)).isoformat(),

@@ -14,11 +14,8 @@ from typing import Any
 from flowrun.media.facts import MediaFacts, MediaKind
 from flowrun.operations.model import Path
 from flowrun.operations.spec import ModelSpec
+from flowrun.sandbox.output import USUAL_TYPES, Output
 
-TYPES = {MediaKind.IMAGE: "image/png", MediaKind.VIDEO: "video/mp4", MediaKind.AUDIO: "audio/mpeg"}
-USUAL_RATIO = "1280:720"  # where a request may leave it out
-USUAL_SECONDS = 5.0  # where nothing says it
-AUTOMATIC_SECONDS = 2.0  # of a sound effect whose length was left to the model
 SHOWN_ELSEWHERE = frozenset({"model", "promptText", "ratio", "seed", "duration", "uri", "tag", "position", "type"})
 
 
@@ -57,7 +54,7 @@ class Wanted:
     """A request as far as it decides its output. `variation`: how many equal requests came before it."""
 
     spec: ModelSpec
-    produces: MediaKind
+    output: Output
     body: Mapping[str, Any]
     inputs: tuple[Input, ...]
     variation: int
@@ -66,73 +63,66 @@ class Wanted:
 
 def recipe_of(wanted: Wanted) -> str:
     """The recipe, as canonical as its making: fields in one order, no spaces."""
-    body, spec = wanted.body, wanted.spec
+    body, spec, output = wanted.body, wanted.spec, wanted.output
     document = {
-        "format": 1,
-        "kind": wanted.produces,
-        "size": _size(wanted),
-        "seconds": _seconds(wanted),
-        "audio": wanted.produces is MediaKind.VIDEO and _has_sound(spec, body),
+        "format": 2,
+        "kind": output.kind,
+        "type": output.media_type,
+        "size": output.size,
+        "seconds": output.seconds,
+        "count": output.count,
+        "audio": output.kind is MediaKind.VIDEO and _has_sound(spec, body),
         "operation": " · ".join([spec.operation, *_further(wanted)]),
         "model": spec.model,
         "prompt": body.get("promptText", ""),
-        "voice": body.get("voice", {}).get("presetId", ""),
+        "voice": str(body.get("voice", {}).get("presetId", "")),
         "seed": body.get("seed"),
         "variation": wanted.variation,
         "tiny": wanted.tiny,
         "sources": [_source(body, each) for each in wanted.inputs],
     }
-    return json.dumps(document, sort_keys=True, separators=(",", ":"))
+    return _dumped(document)
 
 
 def digest_of(recipe: str) -> str:
     return hashlib.sha256(recipe.encode()).hexdigest()
 
 
+def takes(recipe: str) -> list[str]:
+    """One recipe for each output that a task's recipe asks for, each another take."""
+    document = json.loads(recipe)
+    count, first = document["count"], document["variation"] * document["count"]
+    if count == 1:
+        return [recipe]
+    return [_dumped({**document, "count": 1, "variation": first + number}) for number in range(count)]
+
+
+def of_kind(recipe: str, kind: MediaKind) -> str:
+    """The recipe of something else entirely, as long and as wide as a placeholder."""
+    size, seconds = (None, 1.0) if kind is MediaKind.AUDIO else ((640, 360), None)
+    document = {**json.loads(recipe), "kind": kind, "type": USUAL_TYPES[kind], "size": size, "seconds": seconds}
+    return _dumped({**document, "sources": []})
+
+
 def facts_of(recipe: str) -> MediaFacts:
     """What is known of the media before it is made, as asked for: `tiny` media is smaller."""
     document = json.loads(recipe)
-    kind = MediaKind(document["kind"])
     width, height = document["size"] or (None, None)
-    return MediaFacts(kind, TYPES[kind], width, height, document["seconds"])
+    return MediaFacts(MediaKind(document["kind"]), document["type"], width, height, document["seconds"])
 
 
-def _size(wanted: Wanted) -> list[int] | None:
-    if wanted.produces is MediaKind.AUDIO:
-        return None
-    return [int(each) for each in str(wanted.body.get("ratio", USUAL_RATIO)).split(":")]
-
-
-def _seconds(wanted: Wanted) -> float | None:
-    """Asked for, or that of the media that is made over, or that of the text."""
-    if wanted.produces is MediaKind.IMAGE:
-        return None
-    if "duration" in wanted.spec.inputs:
-        return float(wanted.body.get("duration") or _left_out(wanted.spec))
-    if wanted.spec.operation == "text_to_speech":
-        from flowrun.media.sound import duration_of_speech  # loads the codecs
-
-        return duration_of_speech(str(wanted.body["promptText"]))
-    timed = (each.facts.duration for each in wanted.inputs if each.path[0] != "character")
-    return next((seconds for seconds in timed if seconds), USUAL_SECONDS)
-
-
-def _left_out(spec: ModelSpec) -> float:
-    """The length where none is asked for: the API's default where it is known, else the one that is paid for."""
-    if spec.operation == "sound_effect":
-        return AUTOMATIC_SECONDS
-    described = spec.inputs["duration"]
-    return float(described.default or max(described.enum or (described.maximum or USUAL_SECONDS,)))
+def _dumped(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, sort_keys=True, separators=(",", ":"))
 
 
 def _has_sound(spec: ModelSpec, body: Mapping[str, Any]) -> bool:
-    """Of the video models only Google's make sound, and the oldest of them always."""
+    """The models that have a switch make sound unless told not to, and the oldest of Google's always."""
     return bool(body.get("audio", True)) if "audio" in spec.inputs else spec.model == "veo3"
 
 
 def _further(wanted: Wanted) -> Iterator[str]:
     """What else was asked for, in words: shown in the output, and enough to make it another one."""
-    for path, value in sorted(_leaves(wanted.body), key=str):
+    for path, value in sorted(leaves(wanted.body), key=str):
         if path[-1] not in SHOWN_ELSEWHERE and path not in {each.path for each in wanted.inputs}:
             yield f"{path[-1]} {value:g}" if isinstance(value, float) else f"{path[-1]} {value}"
     for each in wanted.inputs:
@@ -140,13 +130,14 @@ def _further(wanted: Wanted) -> Iterator[str]:
             yield f"{each.path[0]} {hashlib.sha256(each.source.content.encode()).hexdigest()[:8]}"
 
 
-def _leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """What stands in a request where nothing stands further in, by place."""
     if isinstance(value, Mapping):
         for name, each in value.items():
-            yield from _leaves(each, (*path, name))
+            yield from leaves(each, (*path, name))
     elif isinstance(value, list):
         for index, each in enumerate(value):
-            yield from _leaves(each, (*path, index))
+            yield from leaves(each, (*path, index))
     else:
         yield path, value
 
@@ -157,7 +148,7 @@ def _source(body: Mapping[str, Any], given: Input) -> dict[str, Any]:
 
 def _role(body: Mapping[str, Any], path: Path) -> str:
     """What an input is to the output: its `first` or `last` image, shown as a `reference`, or `other`."""
-    if path[0] in ("promptImage", "videoUri", "character"):
+    if path[0] in ("promptImage", "promptVideo", "videoUri", "character"):
         return str(_entry(body, path).get("position", "first"))
     return "reference" if path[0] == "referenceImages" else "other"
 
@@ -165,4 +156,5 @@ def _role(body: Mapping[str, Any], path: Path) -> str:
 def _entry(body: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
     """The entry of a list that an input stands in; empty for one that stands in no list."""
     holder, index = body[str(path[0])], path[1] if len(path) > 1 else None
-    return holder[index] if isinstance(holder, list) and isinstance(index, int) else {}
+    entry = holder[index] if isinstance(holder, list) and isinstance(index, int) else {}
+    return entry if isinstance(entry, Mapping) else {}

@@ -16,6 +16,17 @@ from flowrun.sandbox.recipe import digest_of, facts_of
 from flowrun.sandbox.state import Blobs
 
 PLACEHOLDER_SIZE = (640, 360)
+_FORMATS: Mapping[str, Any] = {  # as the makers call them
+    "image/png": "png",
+    "image/jpeg": "jpeg",
+    "image/webp": "webp",
+    "video/mp4": "mp4",
+    "video/quicktime": "mov",
+    "audio/mpeg": "mp3",
+    "audio/wav": "wav",
+    "audio/flac": "flac",
+    "audio/ogg": "ogg",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +73,15 @@ class Render:
         shown = tuple(
             Reference(self._bytes_of(each), each["tag"]) for each in document["sources"] if each["role"] == "reference"
         )
-        return draw_picture(PictureSpec(**_sized(document), references=shown))
+        kind = _FORMATS[document["type"]]
+        return draw_picture(PictureSpec(**_sized(document), references=shown, format=kind))
 
     def _film(self, document: Mapping[str, Any]) -> bytes:
         from flowrun.media.film import FilmSpec, make_film  # loads the codecs
 
         first, last = self._frame(document, "first"), self._frame(document, "last")
         timed = {**_sized(document), "duration": document["seconds"], "audio": document["audio"]}
-        return make_film(FilmSpec(**timed, first=first, last=last))
+        return make_film(FilmSpec(**timed, first=first, last=last), _FORMATS[document["type"]])
 
     def _frame(self, document: Mapping[str, Any], role: str) -> bytes | None:
         """The image that the film begins from or ends in."""
@@ -85,7 +97,8 @@ class Render:
         common = _common(document)
         text = common.pop("prompt") or "Somebody speaks here, for as long as it takes."
         kind = SoundKind.EFFECT if effect else SoundKind.SPEECH
-        return make_sound(SoundSpec(kind, document["seconds"], text, document["voice"], **common))
+        form = _FORMATS[document["type"]]
+        return make_sound(SoundSpec(kind, document["seconds"], text, document["voice"], format=form, **common))
 
     def _bytes_of(self, source: Mapping[str, Any]) -> bytes:
         """The bytes of an input; a drawing of the host for one that was not fetched."""

@@ -14,8 +14,9 @@ from flowrun.sandbox.routes import Route
 _POLLED, _POLLS, _GAP = "polled:", "polls:", "poll-gap:"  # counters by task; times in microseconds
 
 
-def make(books: Books, credits: int, now: float | None = None) -> dict[str, Any]:  # credits: the API's word
-    """As of `now`, or of the last request where that is later or `now` is not given. Times are seconds since 1970.
+def make(books: Books, credits: int, now: float | None = None, back: float = 0.0) -> dict[str, Any]:
+    """As of `now`, or of the last request where that is later or `now` is not given. Times are seconds since 1970. `credits`:
+    what the account began with; `back`: seconds after a task's end until it is refunded.
 
     `requests`: by endpoint; `lost`: answers that broke off, before and after being carried out; `submissions`: accepted
     creations in order; `tasks`: by id, each with how often and how closely it was polled; `charges`: credits; `peak`: the most
@@ -25,13 +26,17 @@ def make(books: Books, credits: int, now: float | None = None) -> dict[str, Any]
     now = _moment(books, now)
     tasks = books.tasks()
     polls, gaps = books.counters(_POLLS), {task: gap / 1_000_000 for task, gap in books.counters(_GAP).items()}
-    charged, spent = sum(task.cost for task in tasks), books.spent(now)
+    charged, spent = sum(task.cost for task in tasks), books.spent(now - back)
     return {
         "requests": books.counters("request:"),
         "lost": books.counters("lost:"),
         "submissions": [_submission(task) for task in tasks],
         "tasks": {
-            task.id: {**_state(task, now), "polls": polls.get(task.id, 0), "smallest_poll_interval": gaps.get(task.id)}
+            task.id: {
+                **_state(task, now, back),
+                "polls": polls.get(task.id, 0),
+                "smallest_poll_interval": gaps.get(task.id),
+            }
             for task in tasks
         },
         "charges": {"charged": charged, "refunded": charged - spent, "spent": spent, "balance": credits - spent},
@@ -76,7 +81,7 @@ def _submission(task: Task) -> dict[str, Any]:
     }
 
 
-def _state(task: Task, now: float) -> dict[str, Any]:
+def _state(task: Task, now: float, back: float) -> dict[str, Any]:
     return {
         "status": status_of(task, now).value,
         "model": task.model,
@@ -84,7 +89,7 @@ def _state(task: Task, now: float) -> dict[str, Any]:
         "starts": task.starts,
         "ends": task.ends,
         "cost": task.cost,
-        "refunded": task.refunded and task.ends <= now,
+        "refunded": task.refunded and task.ends + back <= now,
         "failure_code": task.failure_code,
         "removed": task.removed is not None,
     }

@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from mmap import mmap
 from typing import Any, ClassVar
 
 from flowrun.operations.catalogue import Catalogue
@@ -22,7 +23,7 @@ from flowrun.sandbox.inputs import Resolver
 from flowrun.sandbox.messages import POLL_HEADER, Issue, RefusalError, Request, Response, invalid
 from flowrun.sandbox.naming import uuid4_of
 from flowrun.sandbox.routes import Route
-from flowrun.sandbox.scenario import OPERATIONS, Scenario
+from flowrun.sandbox.scenario import Scenario
 from flowrun.sandbox.state import StateStore
 from flowrun.sandbox.tiers import TIERS, Limits, Tier
 
@@ -98,7 +99,7 @@ class Sandbox:
             try:
                 response = self._answer(books, request, now)
             except RefusalError as refusal:
-                response = refusal.response()
+                response = self._refused(refusal)
         support = uuid4_of("request", self._salt, number).partition("-")[0]
         return response.with_headers({POLL_HEADER: self.mark, "apigw-requestid": support})
 
@@ -109,10 +110,10 @@ class Sandbox:
     def report(self, now: float | None = None) -> dict[str, Any]:
         """What was asked of this state so far, and what came of it, for tests; see `report.make`."""
         with self.state.transaction() as books:
-            return report.make(books, self.credits, now)
+            return report.make(books, self.credits, now, self._scenario.refund_delay)
 
     def _answer(self, books: Books, request: Request, now: float) -> Response:
-        route = _route(books, request)
+        route = self._route(books, request)
         visit = Visit(books, route, request, _read(request.body) if route.takes_json else None)
         report.note_visit(books, route, now)
         effects = self._effects(visit)
@@ -127,8 +128,20 @@ class Sandbox:
         try:
             response = effects.refusal() or self._carried_out(visit, effects, now)
         except RefusalError as refusal:
-            response = refusal.response()
+            response = self._refused(refusal)
         return replace(response, delay=effects.delay, lost=effects.lost_after)
+
+    def _refused(self, refusal: RefusalError) -> Response:
+        return refusal.response(plain=self._scenario.errors == "plain")
+
+    def _route(self, books: Books, request: Request) -> Route:
+        try:
+            route = routes.find(self.catalogue, request.method, request.path)
+        except RefusalError:
+            books.count("request:unknown")
+            raise
+        books.count(f"request:{route.place}")
+        return route
 
     def _effects(self, visit: Visit) -> Effects:
         """The scenario's faults for a request, which is matched by its own model and prompt, or its task's."""
@@ -138,7 +151,7 @@ class Sandbox:
         else:
             body = visit.body if isinstance(visit.body, dict) else {}
             model, prompt = str(body.get("model", "")), str(body.get("promptText", ""))
-        subject = Subject(visit.route.place, model, prompt)
+        subject = Subject(visit.route.place, visit.route.generates, model, prompt)
         return faults.find(self._scenario, visit.books, subject, visit.request)
 
     def _carried_out(self, visit: Visit, effects: Effects, now: float) -> Response:
@@ -150,20 +163,21 @@ class Sandbox:
         _authorize(visit.request)
         if visit.route.takes_json:
             _check_body(visit)
-        if place in OPERATIONS:
+        if visit.route.generates:
             resolver = Resolver(visit.books, self.state.blobs, self.base_url, now)
-            return generations.create(place, visit.body, self._account(visit.books), effects, resolver)
+            return generations.create(place, visit.body, self._account(visit.books, now), effects, resolver)
         return self._ENDPOINTS[place](self, visit, now)
 
     def _download(self, visit: Visit, effects: Effects, now: float) -> Response:
         request = visit.request
-        task = downloads.find(visit.books, request.path, request.argument("_jwt"), self.state.blobs, now)
-        return downloads.answer(task, request, self.state.blobs, effects)
+        render = downloads.find(visit.books, request.path, request.argument("_jwt"), self.state.blobs, now)
+        return downloads.answer(render, request, effects)
 
     def _task(self, visit: Visit, now: float) -> Response:
         task = answers.find(visit.books, visit.route.task_id or "")
-        url = downloads.link(task, self.state.blobs, self.base_url, now + self._scenario.url_ttl)
-        return answers.describe(task, url, now, tells_cost=self.catalogue.tells_cost)
+        urls = downloads.links(task, self.state.blobs, self.base_url, now + self._scenario.url_ttl)
+        back, tells_cost = self._scenario.refund_delay, self.catalogue.tells_cost
+        return answers.describe(task, urls, now, back=back, tells_cost=tells_cost)
 
     def _cancel(self, visit: Visit, now: float) -> Response:
         task = answers.find(visit.books, visit.route.task_id or "")
@@ -171,10 +185,12 @@ class Sandbox:
 
     def _organization(self, visit: Visit, now: float) -> Response:
         books, tier = visit.books, self._current_tier(visit.books)
-        return organization.describe(books, self._limits(books), tier.monthly, self.credits - books.spent(now), now)
+        return organization.describe(books, self._limits(books), tier.monthly, self._balance(books, now), now)
 
     def _usage(self, visit: Visit, now: float) -> Response:
-        return organization.usage(visit.books, visit.body, now)
+        """Today's API books what it gives back on the day that it does, so that a day's sum may be negative."""
+        back = self._scenario.refund_delay if self.catalogue.tells_cost else None
+        return organization.usage(visit.books, visit.body, now, back)
 
     def _uploads(self, visit: Visit, now: float) -> Response:
         ttl = self._scenario.upload_ttl
@@ -190,9 +206,12 @@ class Sandbox:
 
     # the account
 
-    def _account(self, books: Books) -> Account:
-        tier = self._current_tier(books)
-        return Account(self.catalogue, tier, self.credits, self._scenario, self._realistic, self._salt)
+    def _account(self, books: Books, now: float) -> Account:
+        limits, balance = self._limits(books), self._balance(books, now)
+        return Account(self.catalogue, limits, balance, self._scenario, self._realistic, self._salt)
+
+    def _balance(self, books: Books, now: float) -> int:
+        return self.credits - books.spent(now - self._scenario.refund_delay)
 
     def _current_tier(self, books: Books) -> Tier:
         return TIERS[books.counter("tier") or self.tier]
@@ -203,23 +222,19 @@ class Sandbox:
             answers.replan(books, model, limits.concurrent, now)
 
     def _limits(self, books: Books) -> dict[str, Limits]:
-        """By model; one that does several operations has the limits of the first."""
+        """By model, as the scenario has them, else the tier; a model that does several operations has the limits of the first."""
         tier = self._current_tier(books)
         return {
-            model: tier.limits(operation.produces)
+            model: self._limited(model, tier.limits(operation.produces))
             for operation in reversed([*self.catalogue.operations.values()])
             for model in operation.models
         }
 
-
-def _route(books: Books, request: Request) -> Route:
-    try:
-        route = routes.find(request.method, request.path)
-    except RefusalError:
-        books.count("request:unknown")
-        raise
-    books.count(f"request:{route.place}")
-    return route
+    def _limited(self, model: str, usual: Limits) -> Limits:
+        scripted = self._scenario.limits.get(model) or self._scenario.limits.get("default")
+        if scripted is None:
+            return usual
+        return replace(usual, **{name: getattr(scripted, name) for name in scripted.model_fields_set})
 
 
 def _time(books: Books, effects: Effects, now: float) -> float:
@@ -230,12 +245,12 @@ def _time(books: Books, effects: Effects, now: float) -> float:
     return now
 
 
-def _read(body: bytes) -> Any:
+def _read(body: bytes | mmap) -> Any:
     """The body as JSON; UNREADABLE where it is none, None where it is empty."""
     if not body:
         return None
     try:
-        return json.loads(body, parse_constant=_refuse_constant)
+        return json.loads(body[:], parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         return UNREADABLE
 

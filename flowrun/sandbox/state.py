@@ -27,7 +27,7 @@ class Blobs(Protocol):
 
     def read(self, name: str) -> bytes | None: ...
 
-    def write(self, name: str, data: bytes) -> None:
+    def write(self, name: str, data: bytes | memoryview) -> None:
         """Writing a name again, with the same bytes, is no error."""
 
 
@@ -52,8 +52,8 @@ class MemoryBlobs:
     def read(self, name: str) -> bytes | None:
         return self._held.get(name)
 
-    def write(self, name: str, data: bytes) -> None:
-        self._held[name] = data
+    def write(self, name: str, data: bytes | memoryview) -> None:
+        self._held[name] = bytes(data)
 
 
 class FolderBlobs:
@@ -68,7 +68,7 @@ class FolderBlobs:
         except FileNotFoundError:
             return None
 
-    def write(self, name: str, data: bytes) -> None:
+    def write(self, name: str, data: bytes | memoryview) -> None:
         target = safe_join(self._root, name)
         if not target.exists():
             write_atomic(target, data)

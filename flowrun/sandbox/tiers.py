@@ -15,10 +15,10 @@ DAY = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """For one model: tasks running at once, tasks accepted within any 24 hours."""
+    """For one model: tasks running at once, tasks accepted within any 24 hours. None: as many as one likes."""
 
-    concurrent: int
-    daily: int
+    concurrent: int | None
+    daily: int | None
 
 
 @dataclass(frozen=True, slots=True)

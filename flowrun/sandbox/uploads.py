@@ -72,7 +72,7 @@ def store(books: Books, blobs: Blobs, request: Request, now: float) -> Response:
     return Response(204)
 
 
-def _file(upload: Upload, request: Request, now: float) -> bytes:
+def _file(upload: Upload, request: Request, now: float) -> memoryview:
     """The bytes of the form's file, once the rest of the form is right."""
     try:
         parts = parse_form(request.headers.get("content-type", ""), request.body)
@@ -87,7 +87,7 @@ def _file(upload: Upload, request: Request, now: float) -> bytes:
 
 def _check_fields(upload: Upload, before: list[Part], now: float) -> None:
     """What stands after the file is not looked at, so all fields must stand before it."""
-    given = {part.name: part.data.decode("utf-8", "replace") for part in before}
+    given = {part.name: bytes(part.data).decode("utf-8", "replace") for part in before}
     for name, value in _form(upload.id, upload.filename, upload.media_type, upload.expires).items():
         if given.pop(name, None) != value:
             raise RefusalError(403, f"The form's field {name} is missing before the file, or is not as it was given.")
@@ -97,7 +97,7 @@ def _check_fields(upload: Upload, before: list[Part], now: float) -> None:
         raise RefusalError(403, "The time to put a file here is over. Ask for another upload.")
 
 
-def _sized(part: Part) -> bytes:
+def _sized(part: Part) -> memoryview:
     size = len(part.data)
     if size < MIN_BYTES:
         raise RefusalError(400, f"The file is too small: {size} bytes, at least {MIN_BYTES} are needed.")

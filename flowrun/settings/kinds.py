@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from flowrun.diagnostics.suggest import did_you_mean
 from flowrun.operations.data import SHIPPED
 
+_PATH = r"/|\.(yaml|yml|json)$"
 _UNSHOWABLE = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -255,11 +256,11 @@ class Overlays:
         return _parts(text)
 
     def schema(self) -> dict[str, Any]:
-        return {"type": "array", "items": {"type": "string"}, "examples": [list(SHIPPED)]}
+        return {"type": "array", "items": {"anyOf": [{"enum": list(SHIPPED)}, {"type": "string", "pattern": _PATH}]}}
 
 
 def _is_path(word: str) -> bool:
-    return "/" in word or word.endswith((".yaml", ".yml", ".json"))
+    return re.search(_PATH, word) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,15 +327,23 @@ def _has_home(path: str) -> bool:
 
 def address_problem(text: str) -> Wrong | None:
     """What is wrong with an address of the API: a live key must not travel without TLS, save to this machine itself."""
+    if wrong := address_shape_problem(text):
+        return wrong
+    parts = urlsplit(text)
+    if parts.scheme == "http" and not is_loopback(host := parts.hostname or ""):
+        return Wrong(f"would send the key to {host} without TLS", "use https; http is for this machine alone")
+    return None
+
+
+def address_shape_problem(text: str) -> Wrong | None:
+    """What keeps a text from being an address of an API at all. Never shows it: a password may stand in it."""
     try:
         parts = urlsplit(text)
-        host = parts.hostname or ""
+        is_whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return Wrong("is no address", "write https://host[:port]")
-    if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment or "@" in parts.netloc:
+    if not is_whole or parts.query or parts.fragment or "@" in parts.netloc:
         return Wrong("takes an address of the form https://host[:port][/path]")
-    if parts.scheme == "http" and not is_loopback(host):
-        return Wrong(f"would send the key to {host} without TLS", "use https; http is for this machine alone")
     return None
 
 

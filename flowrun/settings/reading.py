@@ -14,14 +14,14 @@ from flowrun.secret import key_places, looks_like_key, mask
 from flowrun.settings import model
 from flowrun.settings.api_key import find_api_key
 from flowrun.settings.keys import PREFIX, Key, by_section
-from flowrun.settings.kinds import Wrong, WrongTextError
+from flowrun.settings.kinds import Wrong, WrongTextError, address_shape_problem
 from flowrun.settings.model import Layer, Origin, Settings
 from flowrun.settings.toml import Placed, Way, read_toml
 from flowrun.yaml_tree import decode
 from flowrun.yaml_tree.characters import Lines, key_found
 
 PROJECT_FILE = "flowrun.toml"
-BASE_URL = "RUNWAYML_BASE_URL"  # the official SDKs' name of provider.base_url; the client checks it, as theirs does
+BASE_URL = "RUNWAYML_BASE_URL"  # the official SDKs' name of provider.base_url; which key goes there, the client judges
 MAX_BYTES = 1 << 20
 Find = Callable[[Wrong], Span | None]  # where the part of a value is that something is wrong with
 Whence = Callable[[str | None], Origin]  # where a value came from, or one entry of a table
@@ -149,8 +149,13 @@ class _Reading:
             else:
                 self.problems.append(_unknown_variable(variable, section.lower()))
         if address := environ.get(BASE_URL, "").strip():
-            self.values["provider.base_url"] = address
-            self.origins["provider.base_url"] = Origin(Layer.ENVIRONMENT, BASE_URL)
+            self._address(address)
+
+    def _address(self, address: str) -> None:
+        if wrong := address_shape_problem(address):
+            self._wrong(f"{BASE_URL} {wrong.message}", None, wrong.hint)
+        self.values["provider.base_url"] = address
+        self.origins["provider.base_url"] = Origin(Layer.ENVIRONMENT, BASE_URL)
 
     def _variable(self, key: Key, variable: str, text: str) -> None:
         try:

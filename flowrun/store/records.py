@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from flowrun.digest import Digest
 from flowrun.ids import RecipeKey
-from flowrun.secret import mask
+from flowrun.secret import mask, without_query
 from flowrun.store.documents import (
     DocumentError,
     dump,
@@ -95,7 +95,7 @@ class DiskUrls:
         return self._files.get(self._path(url), lambda data: url_from_json(data, url))
 
     def set(self, fetched: FetchedUrl) -> None:
-        self._files.set(self._path(fetched.url), url_to_json(fetched, mask(fetched.url)))
+        self._files.set(self._path(fetched.url), url_to_json(fetched, mask(without_query(fetched.url))))
 
     def _path(self, url: str) -> Path:
         return self._files.path(_name(url))

@@ -93,12 +93,23 @@ def summary_annotations(summary: Summary, places: Places, ending: Ending) -> lis
 
 
 def _troubles(kind: Kind, summary: Summary, places: Places, typed: Typed) -> Iterator[str]:
+    """One for all that is alike at a node; where fields of its request were refused, one at the first of them."""
     severity = "warning" if kind is Kind.UNFINISHED else "error"
     found = [each for each in summary.troubles.values() if kind_of(each, summary) is kind]
     for group in alike(found):
-        for node, several in groupby(sorted(group, key=_node_of), _node_of):
+        for _, several in groupby(sorted(group, key=_node_of), _node_of):
             members = list(several)
-            yield annotation(severity, members[0].code, _words(kind, members, typed), places.of(node), places.where)
+            yield annotation(
+                severity, members[0].code, _words(kind, members, typed), _place(members[0], places), places.where
+            )
+
+
+def _place(trouble: Trouble, places: Places) -> Span | None:
+    """Of the first field that was complained of, else of the node."""
+    for each in trouble.problems:
+        if each.file is not None and each.line is not None and each.column is not None:
+            return Span(each.file, each.line, each.column, each.line, each.column + 1)
+    return places.of(_node_of(trouble))
 
 
 def _node_of(trouble: Trouble) -> str:

@@ -1,24 +1,21 @@
-"""Past runs, one run, the account, what is open, exported files and recipes as Markdown. Owns these pages; their columns and
+"""Past runs, one run, what is open, exported files and recipes as Markdown. Owns these pages; their columns and
 words are those of the texts (`runs_text`, `recipe_text`)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from flowrun.diagnostics.escaping import code, markdown
 from flowrun.ledger.protocol import IntentRow, TaskRow
-from flowrun.runway.values import ModelLimits
 from flowrun.store.protocol import Result, RunRow, StepRow
 from flowrun.ui.markdown import Part, cells_table, fenced, listing, page, table
 from flowrun.ui.numbers import credits, plural
 from flowrun.ui.paint import palette
 from flowrun.ui.recipe_text import recipe_text
 from flowrun.ui.runs_text import (
-    balance_words,
     doubt_words,
     meanings,
     open_words,
-    org_cells,
     run_facts,
     runs_cells,
     tasks_cells,
@@ -48,14 +45,6 @@ def run_markdown(row: RunRow, steps: Sequence[StepRow]) -> str:
 def _step_cells(step: StepRow) -> tuple[str, ...]:
     spent = "" if step.credits is None else credits(step.credits)
     return step.state, code(step.address), spent, markdown(step.reason), markdown(step.detail or "")
-
-
-def org_markdown(
-    limits: Mapping[str, ModelLimits], used_today: Mapping[str, int], balance: int, *, provider: str = "runway"
-) -> str:
-    """The balance, and a row a model."""
-    models = cells_table(org_cells(limits, used_today, _WIDE), (0,), what="model")
-    return page([markdown(balance_words(balance, provider)), models], more="`flowrun org` shows all.")
 
 
 def status_markdown(tasks: Sequence[TaskRow], uncertain: Sequence[IntentRow]) -> str:

@@ -1,14 +1,13 @@
-"""Past runs, one run, the organization, and what is open at the API: tables that fit a terminal. Owns their columns.
+"""Past runs, one run, and what is open at the API: tables that fit a terminal. Owns their columns.
 
 Times are UTC. Long names are cut in the middle so that both ends tell them apart; ids and commands are never cut.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from flowrun.ledger.protocol import IntentRow, TaskRow
-from flowrun.runway.values import ModelLimits
 from flowrun.store.protocol import RunRow, StepRow
 from flowrun.ui.numbers import credits, duration, moment, number, plural, priced
 from flowrun.ui.paint import Paint, palette, safe
@@ -16,7 +15,7 @@ from flowrun.ui.plan_stops import uncertain_ways
 from flowrun.ui.tables import Cell, cut_middle, hanging, table
 from flowrun.ui.typed import Typed, ways_on
 
-__all__ = ["org_text", "run_text", "runs_text", "status_text"]
+__all__ = ["run_text", "runs_text", "status_text"]
 _ENDS = {
     0: ("done", "good"),
     1: ("failed", "bad"),
@@ -132,54 +131,6 @@ def _step_lines(steps: Sequence[StepRow], paint: Paint, columns: int) -> Iterato
         yield line
         if step.detail:
             yield from hanging("      ", safe(step.detail), columns)
-
-
-# -- the organization
-
-
-def org_text(
-    limits: Mapping[str, ModelLimits],
-    used_today: Mapping[str, int],
-    balance: int,
-    *,
-    provider: str = "runway",
-    colour: bool = False,
-    width: int = 80,
-) -> str:
-    """Balance, and by model: generations at once, used in the last 24 hours, of how many, and how many are left."""
-    paint = palette(colour)
-    lines = [balance_words(balance, provider)]
-    if limits or used_today:
-        lines += ["", *table(org_cells(limits, used_today, max(12, width - 44)), paint)]
-    return _lines(lines)
-
-
-def balance_words(balance: int, provider: str) -> str:
-    title = "the sandbox's play money" if provider == "sandbox" else safe(provider)
-    return f"Balance on {title}: {priced(balance)}"
-
-
-def org_cells(limits: Mapping[str, ModelLimits], used_today: Mapping[str, int], room: int) -> list[list[Cell]]:
-    """The table of models with its heads; a name takes `room` columns at most."""
-    names = ("model", "at once", "last 24 h", "a day", "left")
-    head = [Cell(name, "bold", right=at > 0) for at, name in enumerate(names)]
-    models = sorted({*limits, *used_today})
-    return [head, *(_model_cells(each, limits.get(each), used_today.get(each, 0), room) for each in models)]
-
-
-def _model_cells(model: str, limits: ModelLimits | None, used: int, room: int) -> list[Cell]:
-    name = Cell(cut_middle(safe(model), room))
-    if limits is None:
-        texts = ["unknown", number(used), "unknown", "unknown"]
-        return [name, *(Cell(text, right=True) for text in texts)]
-    left = None if limits.daily is None else max(0, limits.daily - used)
-    texts = [_limit(limits.concurrent), number(used), _limit(limits.daily)]
-    last = Cell(_limit(left), "bad" if left == 0 else "", right=True)
-    return [name, *(Cell(text, right=True) for text in texts), last]
-
-
-def _limit(value: int | None) -> str:
-    return "no limit" if value is None else number(value)
 
 
 # -- what is open

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from flowrun.engine.failure import Verdict
 from flowrun.engine.summary import Summary
 from flowrun.ui.numbers import credits, duration, number, plural, priced
 from flowrun.ui.paint import palette
@@ -13,6 +14,7 @@ from flowrun.ui.tables import hanging
 from flowrun.ui.typed import Typed
 
 NARROWEST = 40
+LOST = "answer-lost"  # the code of a request that this run sent; older ones are no spending of its
 _HEADS = {
     0: ("Done in {}", "good"),
     1: ("Ended after {}; not everything was made", "bad"),
@@ -99,10 +101,12 @@ def count_words(summary: Summary) -> str:
 
 def spent_words(summary: Summary, provider: str) -> str:
     """What this run cost, never 0 where it is not known."""
+    doubts = sum(each.verdict == Verdict.DOUBT.value and each.code == LOST for each in summary.troubles.values())
+    beside = f", not counting {plural(doubts, 'request')} of unknown outcome" if doubts else ""
     unknown = f"{plural(summary.unpriced, 'generation')} of unknown price" if summary.unpriced else ""
     if not summary.credits and not unknown:
-        return "Nothing was paid."
+        return f"Nothing was paid{beside}."
     if provider == "sandbox":
         return f"{credits(summary.credits)} of the sandbox's; nothing was paid."
     paid = priced(summary.credits) if summary.credits else ""
-    return f"Spent {' and '.join(filter(None, (paid, unknown)))}."
+    return f"Spent {' and '.join(filter(None, (paid, unknown)))}{beside}."

@@ -15,6 +15,9 @@ from typing import Any
 import pytest
 
 from flowrun.media.probe import probe
+from flowrun.operations.catalogue import described
+from flowrun.production.options import Surroundings
+from flowrun.production.serving import ServerOptions, open_server
 from tests.cli.console import Console
 from tests.support.http_sandbox import end, first_line, process, threaded, until
 
@@ -56,6 +59,19 @@ def test_json_and_flags_make_the_account(tmp_path: Path) -> None:
         code, out, err = end(served.process)
     assert (code, out, err) == (143, "", "")
     assert (state / "state.sqlite").is_file()
+
+
+def test_the_api_is_served_as_described_or_as_the_project_has_it(tmp_path: Path) -> None:
+    body = {"model": "gen4_image", "promptText": "a fox", "ratio": "1280:720"}
+    with process("--description-only") as served:
+        assert served.send("POST", "/v1/text_to_image", json=body).json().keys() == {"id"}
+        assert len(served.send("GET", "/v1/organization").json()["tier"]["models"]) == 15
+    with process() as served:
+        assert served.send("POST", "/v1/text_to_image", json=body).json().keys() == {"id", "estimatedCost"}
+    options, around = ServerOptions(port=0), Surroundings(cwd=tmp_path)
+    (tmp_path / "flowrun.toml").write_text("[catalogue]\noverlays = []\n", encoding="utf-8")
+    with open_server(options, around) as opened:
+        assert opened.sandbox.catalogue == described()
 
 
 def test_a_kept_state_outlives_the_process(tmp_path: Path) -> None:

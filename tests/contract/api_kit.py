@@ -363,11 +363,11 @@ class ApiKit(AccountKit):
 @contextmanager
 def fault(talk: Talk, **deed: Any) -> Iterator[None]:
     """Each request of the block asks for a fault."""
-    talk.http.headers["X-Flowrun-Fault"] = json.dumps(deed)
+    talk.http.headers["X-Flowrun-Scenario"] = json.dumps(deed)
     try:
         yield
     finally:
-        del talk.http.headers["X-Flowrun-Fault"]
+        del talk.http.headers["X-Flowrun-Scenario"]
 
 
 def on_a_real_loop(main: Callable[[Clock], Awaitable[T]]) -> T:

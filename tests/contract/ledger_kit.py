@@ -395,5 +395,51 @@ class TaskKit:
         assert (row.run, row.origin, row.submitted_at) == (OTHER_RUN, ORIGIN, START)
 
 
-class LedgerKit(ClaimKit, IntentKit, TaskKit, ReadingKit, LimitKit, OwnerKit):
+class RequestsKit:
+    def test_what_was_asked_for_in_a_period_with_its_tasks(self, bench):
+        made = bench.settled("a", Succeeded(), 4)
+        bench.now += 10
+        lost = bench.intended("b")
+        bench.ledger.lost(lost, {})
+        bench.now += 10
+        given_up = bench.intended("c", None)
+        bench.ledger.lost(given_up, {})
+        bench.ledger.decide(given_up.intent, Forgotten())
+        refused = bench.intended("d")
+        bench.ledger.refused(refused)
+        bench.reserved("e")
+        rows = bench.other.requests(START, START + 100)
+        assert [(row.outcome.value, row.credits) for row, _ in rows] == [
+            ("accepted", 5), ("uncertain", 5), ("given-up", None)
+        ]  # fmt: skip
+        assert [[(task.task, task.charged) for task in tasks] for _, tasks in rows] == [[(made, 4)], [], []]
+        assert {row.origin for row, _ in rows} == {ORIGIN}
+
+    def test_a_period_has_its_beginning_and_not_its_end(self, bench):
+        for name in ("a", "b", "c"):
+            bench.submitted(name)
+            bench.now += 10
+        assert [row.key for row, _ in bench.ledger.requests(START, START + 20)] == ["key-a-1", "key-b-1"]
+        assert [row.key for row, _ in bench.ledger.requests(START + 10, START + 21)] == ["key-b-1", "key-c-1"]
+        assert bench.ledger.requests(START + 21, START + 100) == ()
+
+    def test_a_request_with_two_tasks_has_both(self, bench):
+        intent = bench.intended()
+        bench.ledger.lost(intent, {})
+        bench.ledger.decide(intent.intent, Adopted(TaskId("wrong")))
+        bench.ledger.submitted(intent, TaskId("late"))
+        ((row, tasks),) = bench.other.requests(START, START + 1)
+        assert row.intent == intent.intent
+        assert {task.task for task in tasks} == {"wrong", "late"}
+
+    def test_tasks_of_one_action_stay_with_their_own_requests(self, bench):
+        bench.settled("a")
+        bench.now += 5
+        claim = bench.reserved("a")
+        bench.ledger.submitted(bench.ledger.intend(claim, "digest", {}), TaskId("second"))
+        rows = bench.ledger.requests(START, START + 10)
+        assert [[task.task for task in tasks] for _, tasks in rows] == [["task-a-1"], ["second"]]
+
+
+class LedgerKit(RequestsKit, ClaimKit, IntentKit, TaskKit, ReadingKit, LimitKit, OwnerKit):
     """All of it."""

@@ -21,6 +21,7 @@ from flowrun.graph.expand import MOST_TAKES
 from flowrun.ledger.rules import UNCERTAIN_SLOT
 from flowrun.manifest import models
 from flowrun.manifest.fanout import MAX_ITEMS, MAX_KEY
+from flowrun.operations.catalogue import Catalogue
 from flowrun.production import inprocess
 from flowrun.runway.pace import Timeouts
 from flowrun.sandbox.scenario import Scenario
@@ -39,9 +40,11 @@ def names(value: object) -> str:
     return str(value.relative_to(ROOT)) if isinstance(value, Path) else value.name if isinstance(value, Block) else ""
 
 
-def quick_sandbox(state: SqliteState, scenario: Scenario | None = None) -> Sandbox:
+def quick_sandbox(
+    state: SqliteState, scenario: Scenario | None = None, catalogue: Catalogue | None = None, **more: Any
+) -> Sandbox:
     """One whose media are small and quickly made."""
-    return Sandbox(state, scenario=(scenario or Scenario()).model_copy(update=QUICK))
+    return Sandbox(state, scenario=(scenario or Scenario()).model_copy(update=QUICK), catalogue=catalogue, **more)
 
 
 @pytest.fixture(autouse=True)

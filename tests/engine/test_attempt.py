@@ -28,7 +28,7 @@ from flowrun.runway.errors import (
     TransientError,
     UrlExpiredError,
 )
-from flowrun.runway.policy import FAILURES, SUBMISSIONS, RetryKind, Scope
+from flowrun.runway.policy import FAILURES, SUBMISSIONS, Follows, RetryKind
 from flowrun.runway.values import OutputUrl, SandboxMark
 from tests.engine.fakes import DISK_FULL, DONE, HTML, MODEL, RUNNING, THROTTLED, World, a_doc, picture, seen
 from tests.support.virtual_time import VirtualClock, run_virtual
@@ -209,12 +209,14 @@ def test_a_refused_request_frees_everything_and_may_be_sent_again(kind):
         world.api.submissions.append(NotAcceptedError("no", kind, retry_after=30.0))
         failure = await failing(execute(anne.attempt(a_doc())))
         expected = {
-            Scope.NODE: Verdict.FAIL,
-            Scope.REQUEST: Verdict.RESEND,
-            Scope.MODEL: Verdict.PAUSE_MODEL,
-            Scope.RUN: Verdict.STOP,
-        }[SUBMISSIONS[kind].scope]
-        assert failure.verdict is (Verdict.PAUSE_RUN if kind is SubmitFailure.NO_CREDITS else expected)
+            Follows.FINAL: Verdict.FAIL,
+            Follows.RESEND: Verdict.RESEND,
+            Follows.PAUSE_MODEL: Verdict.PAUSE_MODEL,
+            Follows.PAUSE_RUN: Verdict.PAUSE_RUN,
+            Follows.STOP_RUN: Verdict.STOP,
+        }[SUBMISSIONS[kind].follows]
+        nothing_by_url = kind is SubmitFailure.INPUT_UNFETCHED  # so that there is no other way to send it
+        assert failure.verdict is (Verdict.FAIL if nothing_by_url else expected)
         assert failure.charged == 0
         assert failure.delay >= 30.0
         assert world.held == {}

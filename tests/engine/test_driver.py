@@ -15,6 +15,7 @@ from flowrun.engine import events as ev
 from flowrun.engine.commands import Settle
 from flowrun.engine.driver import HEARTBEAT, Driver
 from flowrun.engine.failure import Failure, Verdict
+from flowrun.engine.ports import Place, unplaced
 from flowrun.engine.scheduler import Scheduler, unit_name
 from flowrun.engine.summary import Summary
 from flowrun.ledger.protocol import Limits
@@ -56,6 +57,9 @@ class Decisions:
 
     def settle(self, command: Settle) -> None:
         self.settled.append(command)
+
+    def placer(self, unit: str) -> Place:
+        return unplaced
 
     def lost_twin(self) -> Failure:
         return Failure(Verdict.RESEND, "twin-lost", "gone", charged=0, delay=1.0)

@@ -6,7 +6,7 @@ import errno
 import os
 import sqlite3
 import stat
-from contextlib import closing
+from contextlib import closing, nullcontext
 
 import pytest
 
@@ -219,6 +219,37 @@ def test_readers_do_not_wait_for_a_writer_and_a_writer_gives_up_in_the_end(path)
     other.heartbeat(OwnerId("p"))
     ledger.close()
     other.close()
+
+
+def test_a_new_ledger_is_whole_whatever_its_closing_could_not_write(path, monkeypatch):
+    """A connection's close tells no error: on a full disk it leaves what stands beside the file where it stands."""
+    unclosed = []
+
+    def never_closed(connection: sqlite3.Connection):
+        unclosed.append(connection)
+        return nullcontext(connection)
+
+    monkeypatch.setattr(opening, "closing", never_closed)
+    try:
+        with closing(SqliteLedger(path, now)) as ledger:
+            assert not ledger.open()
+        assert len(unclosed) == 1
+    finally:
+        for connection in unclosed:
+            connection.close()
+
+
+def test_a_disk_too_full_for_a_new_ledger_is_an_os_error_and_leaves_none(path, monkeypatch):
+    def cramped(*arguments, **more):
+        connection = sqlite3.Connection(*arguments, **more)
+        connection.execute("PRAGMA max_page_count=2")  # what SQLite takes for a full disk
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", cramped)
+    with pytest.raises(OSError, match="full") as caught:
+        SqliteLedger(path, now)
+    assert caught.value.errno == errno.ENOSPC
+    assert list(path.parent.iterdir()) == []
 
 
 def test_a_full_disk_is_an_os_error_and_costs_nothing(path):

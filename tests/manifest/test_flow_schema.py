@@ -21,19 +21,50 @@ from flowrun.graph.expand import MOST_TAKES as GRAPHS_MOST
 from flowrun.manifest import json_schema, models, schema_inputs
 from flowrun.manifest.checks import LATER
 from flowrun.manifest.json_schema import MOST_TAKES, flow_schema
+from flowrun.manifest.schema_inputs import ref
+from flowrun.manifest.schema_sharing import LEAST, shared
 from flowrun.manifest.schema_words import INPUTS, KEYS, OPERATIONS
-from flowrun.operations.catalogue import catalogue
+from flowrun.operations.catalogue import Catalogue, catalogue
 from flowrun.operations.data import schema_file
 from flowrun.operations.structure import branches
 from flowrun.yaml_tree import parse, plain
 from tests.docs.blocks import ROOT, all_blocks
 from tests.graph.making import Project
 from tests.manifest.test_manifest_reading import GOOD as READ
-from tests.operations.requests import IMAGE, PAIRS, VOICE, good
+from tests.operations import requests
+from tests.operations.requests import IMAGE, VOICE
 
 SCHEMA = flow_schema(catalogue())
 CHECK = jsonschema_rs.Draft7Validator(SCHEMA)
+PAIRS = [(name, model) for name, each in catalogue().operations.items() for model in each.models]
+ADDRESS = {"image": IMAGE, "video": "https://media.example/a.mp4", "audio": "https://media.example/a.mp3"}
 EXAMPLES = sorted(path for path in (ROOT / "examples").glob("*/*.yaml") if path.parent.name != "scenarios")
+
+
+def good(operation: str, model: str) -> dict[str, Any]:
+    """A good request of any model: a written one, or, for one that an overlay added, one made from its schema."""
+    if (operation, model) in requests.PAIRS:
+        return requests.good(operation, model)
+    spec = catalogue().find(operation, model)
+    assert spec is not None
+    made = {"model": model, **{name: sample(each.schema) for name, each in spec.inputs.items() if each.required}}
+    assert not [each for each in spec.check(made) if each.is_error], made
+    return made
+
+
+def sample(form: Any) -> Any:
+    """A value that the form takes."""
+    if "mediaSlot" in form:
+        return ADDRESS[form["mediaSlot"]["kind"]]
+    if forms := branches(form):
+        return sample(forms[0])
+    if "enum" in form or "const" in form:
+        return form["enum"][0] if "enum" in form else form["const"]
+    if form["type"] == "object":
+        return {name: sample(form["properties"][name]) for name in form.get("required", ())}
+    if form["type"] == "array":
+        return [sample(form["items"])] * max(1, form.get("minItems", 1))
+    return {"string": "a fox", "boolean": True}.get(form["type"], form.get("minimum", 1))
 
 
 def errors(document: Any) -> list[Any]:
@@ -59,7 +90,7 @@ def with_key(name: str, value: Any) -> dict[str, Any]:
 def test_the_file_is_current_small_and_a_schema() -> None:
     text = schema_file("flow-1.json").read_text(encoding="utf-8")
     assert text == json.dumps(SCHEMA, ensure_ascii=False, indent=2) + "\n", "run python tools/make_schemas.py"
-    assert len(text) < 300_000
+    assert len(text) < 400_000
     jsonschema_rs.meta.validate(SCHEMA)
     assert SCHEMA["$schema"] == json_schema.DRAFT
     assert json.dumps(flow_schema(catalogue())) == json.dumps(SCHEMA)
@@ -86,6 +117,45 @@ def test_every_key_operation_and_input_is_described() -> None:
     assert set(OPERATIONS) == set(catalogue().operations)
     specs = [spec for operation in catalogue().operations.values() for spec in operation.models.values()]
     assert {name for spec in specs for name in input_names(spec.schema)} == set(INPUTS)
+
+
+def test_an_input_without_words_is_told_by_what_it_takes() -> None:
+    takes = {"glow": {"type": "integer", "minimum": 0, "maximum": 3}, "mood": {"anyOf": [{"enum": ["mild", "wild"]}]}}
+    takes |= {"length": {"anyOf": [{"type": "integer"}, {"const": "auto"}]}}
+    model = {"like": "gen4_image", "properties": takes}
+    made = flow_schema(Catalogue.load([{"operations": {"text_to_image": {"models": {"gen9": model}}}}]))
+    inputs = made["definitions"]["text_to_image.gen9"]["properties"]
+    inputs = {
+        name: made["definitions"].get(each.get("$ref", "").rpartition("/")[2], each) for name, each in inputs.items()
+    }
+    assert inputs["glow"]["description"] == "It takes a whole number, 0 to 3."
+    assert inputs["mood"]["description"] == "It takes mild or wild."
+    assert inputs["length"]["description"] == "It takes a whole number or auto."
+    jsonschema_rs.meta.validate(made)
+
+
+def test_what_only_an_overlay_refuses_is_no_error_of_a_manifest() -> None:
+    limit = {"like": "gen4_turbo", "properties": {"duration": {"maximum": 8}, "seed": None}}
+    overlays = [{"operations": {"image_to_video": {"models": {"gen4_turbo": limit}}}}]
+    check = jsonschema_rs.Draft7Validator(flow_schema(Catalogue.load(overlays)))
+    request = good("image_to_video", "gen4_turbo")
+    assert check.is_valid(node("image_to_video", {**request, "duration": 9, "seed": 7}))
+    assert not check.is_valid(node("image_to_video", {**request, "duration": 99}))
+
+
+def test_what_several_inputs_take_alike_is_written_once() -> None:
+    form = {"description": "x" * LEAST}
+    inner = {"type": "object", "properties": {"low": form, "high": {"description": "short"}}}
+    one, two = {"properties": {"a": inner, "b": form}}, {"anyOf": [{"properties": {"a": inner, "c": {"type": "null"}}}]}
+    assert shared({"one": one, "two": two}) == {
+        "one": {"properties": {"a": ref("input.a.1"), "b": ref("input.low.1")}},
+        "two": {"anyOf": [{"properties": {"a": ref("input.a.1"), "c": {"type": "null"}}}]},
+        "input.a.1": {"type": "object", "properties": {"low": ref("input.low.1"), "high": {"description": "short"}}},
+        "input.low.1": form,
+    }
+    references = re.findall(r'"#/definitions/([^"]+)"', json.dumps(SCHEMA))
+    assert set(references) <= set(SCHEMA["definitions"])
+    assert all(references.count(name) > 1 for name in SCHEMA["definitions"] if name.startswith("input."))
 
 
 def input_names(schema: Any) -> Iterator[str]:
@@ -197,7 +267,8 @@ def test_values_outside_of_the_lists_and_bounds_of_a_model_are_refused(operation
             wrong += ["1", *([each.minimum - 1] if each.minimum is not None else [])]
             wrong += [each.maximum + 1] if each.maximum and each.maximum < 2**40 else []
         if each.types == {"string"} and not each.enum and not each.is_media:
-            wrong += ["", "x" * (int(each.maximum or 0) + 1)]
+            wrong += [""] if each.minimum else []
+            wrong += ["x" * (int(each.maximum) + 1)] if each.maximum else []
         for value in wrong:
             assert errors(node(operation, {"model": model, name: value})), (name, value)
             if name != "model":
@@ -210,13 +281,15 @@ def test_values_outside_of_the_lists_and_bounds_of_a_model_are_refused(operation
         ({"model": "gen4_turbo", "audio": True}, "image_to_video"),  # of another model
         ({"model": "gen4_turbo", "duration": 11}, "image_to_video"),
         ({"model": "veo3.1", "duration": 5}, "image_to_video"),
-        ({"duration": 11}, "image_to_video"),  # of no model at all
+        ({"duration": "long"}, "image_to_video"),  # of no model at all
+        ({"ratio": "9:9"}, "image_to_video"),
         ({"model": "gen4_turbo", "promptImage": [{"uri": IMAGE, "position": "last"}]}, "image_to_video"),
-        ({"promptImage": [{"uri": IMAGE}]}, "image_to_video"),
-        ({"promptImage": [{"uri": IMAGE, "position": None}]}, "image_to_video"),
-        ({"referenceImages": [{"uri": IMAGE, "tag": "Fox"}]}, "text_to_image"),
+        ({"model": "gen4_turbo", "promptImage": [{"uri": IMAGE}]}, "image_to_video"),
+        ({"model": "veo3.1", "promptImage": [{"uri": IMAGE, "position": None}]}, "image_to_video"),
+        ({"promptImage": [{"position": "first"}]}, "image_to_video"),
+        ({"model": "gen4_image", "referenceImages": [{"uri": IMAGE, "tag": "Fox"}]}, "text_to_image"),
         ({"referenceImages": [{"uri": IMAGE, "label": "fox"}]}, "text_to_image"),
-        ({"referenceImages": [{"uri": IMAGE}] * 4}, "text_to_image"),
+        ({"model": "gen4_image", "referenceImages": [{"uri": IMAGE}] * 4}, "text_to_image"),
         ({"contentModeration": {"publicFigureThreshold": "high"}}, "text_to_image"),
         ({"voice": {**VOICE, "presetId": "Myaa"}}, "text_to_speech"),
         ({"voice": {"presetId": "Maya"}}, "text_to_speech"),
@@ -265,7 +338,7 @@ def test_forms_that_flowrun_refuses_are_refused(document: Any) -> None:
 
 
 def test_a_default_is_judged_although_no_node_uses_it() -> None:
-    for inputs in ({"model": "gen99"}, {"ratio": "9:9"}, {"seed": -1}):
+    for inputs in ({"model": "gen99"}, {"ratio": 9}, {"seed": "7"}):
         document = {"flowrun": 1, "defaults": {"text_to_image": inputs}}
         assert errors(document)
         assert is_accepted(document)

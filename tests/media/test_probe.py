@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from flowrun.media import errors
+from flowrun.media import container, errors
 from flowrun.media.facts import MediaFacts, MediaKind
 from flowrun.media.probe import NotMediaError, probe, probe_bytes
 from tests.media import foreign
@@ -232,8 +232,28 @@ def _id3_with_cover(image: bytes) -> bytes:
 def test_a_sound_container_with_pictures_is_refused_unless_it_is_mpeg4():
     film = foreign.film("mp4", "libx264")
     assert probe_bytes(film.replace(b"ftypisom", b"ftypM4A ", 1)).media_type == "video/mp4"
+    assert probe_bytes(foreign.film("ogg", "libvpx")).media_type == "video/ogg"
     with pytest.raises(NotMediaError, match="moving pictures"):
-        probe_bytes(foreign.film("ogg", "libvpx"))
+        container._true_type("audio/flac", MediaKind.VIDEO)
+
+
+@pytest.mark.parametrize(
+    ("container_name", "codec", "media_type", "codecs"),
+    [
+        ("3gp", "libx264", "video/3gpp", ("h264",)),
+        ("avi", "mpeg4", "video/x-msvideo", ("mpeg4",)),
+        ("flv", "libx264", "video/x-flv", ("h264",)),
+        ("mpeg", "mpeg2video", "video/mpeg", ("mpeg2video",)),
+    ],
+)
+def test_films_that_are_seldom_seen_are_looked_into_too(container_name, codec, media_type, codecs):
+    found = probe_bytes(foreign.film(container_name, codec))
+    assert (found.kind, found.media_type, found.codecs) == (MediaKind.VIDEO, media_type, codecs)
+    assert (found.width, found.height) == (64, 48)
+    assert found.duration == pytest.approx(1.0, abs=0.1)
+    if container_name != "mpeg":  # a program stream may end anywhere
+        with pytest.raises(NotMediaError):
+            probe_bytes(foreign.film(container_name, codec)[:1000])
 
 
 def test_a_container_without_picture_or_sound_is_none():

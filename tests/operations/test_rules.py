@@ -80,7 +80,8 @@ def test_aleph_takes_one_reference() -> None:
 def of_length(
     operation: str, model: str, path: tuple[str, ...], seconds: float | None, kind: MediaKind
 ) -> list[Problem]:
-    facts = {path: MediaFacts(kind, f"{kind}/any", duration=seconds)}
+    media_type = {MediaKind.VIDEO: "video/mp4", MediaKind.AUDIO: "audio/mpeg", MediaKind.IMAGE: "image/png"}[kind]
+    facts = {path: MediaFacts(kind, media_type, duration=seconds)}
     return [each for each in spec_of(operation, model).check(good(operation, model), facts.get) if each.is_error]
 
 

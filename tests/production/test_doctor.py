@@ -146,7 +146,6 @@ def test_a_project_on_runway_without_a_key_has_a_problem(tmp_path: Path) -> None
         ("https://api.runwayml.com", Status.PROBLEM),
         ("https://api.dev.runwayml.com/", Status.OK),
         ("https://proxy.example.com", Status.WARNING),
-        ("ftp://proxy.example.com", Status.PROBLEM),
     ],
 )
 def test_the_address_is_looked_at(tmp_path: Path, address: str, status: Status) -> None:
@@ -154,6 +153,11 @@ def test_the_address_is_looked_at(tmp_path: Path, address: str, status: Status) 
     assert found(seen, "address").status is status
     assert found(seen, "proxy").found == "HTTPS_PROXY in effect"
     assert "pw" not in str(seen.findings)
+
+
+def test_what_is_no_address_is_a_wrong_setting(tmp_path: Path) -> None:
+    seen = found(health(tmp_path, offline=True, **{KEY: GOOD_KEY, BASE_URL: "ftp://proxy.example.com"}), "settings")
+    assert (seen.status, seen.found.split()[0]) == (Status.PROBLEM, BASE_URL)
 
 
 def test_wrong_settings_are_told_and_the_other_looks_go_on(tmp_path: Path) -> None:

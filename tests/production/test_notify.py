@@ -6,7 +6,9 @@ import json
 import shlex
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -14,8 +16,11 @@ import pytest
 from flowrun.engine.events import Event
 from flowrun.production.exits import Exit, FlowrunError
 from flowrun.production.notify import MOST_OUTPUT, Facts, Notified, notify
+from flowrun.production.options import Options, Surroundings
+from flowrun.production.production import Production
 from tests.production.test_main_path import CHAIN
 from tests.production.test_run_logs import KEY, ONE, leaks
+from tests.support.http_sandbox import until
 from tests.support.stage import Stage
 
 TELL = "import json, os, sys; json.dump({'env': dict(os.environ), 'in': json.load(sys.stdin)}, open('told.json', 'w'))"
@@ -134,3 +139,29 @@ def test_what_it_prints_is_bounded_and_need_not_be_text(tmp_path: Path) -> None:
     done = notify(python(code), facts(tmp_path), {})
     assert done.trouble == "ended with exit code 2"
     assert done.output == "\ufffd" * MOST_OUTPUT
+
+
+def test_nobody_has_to_wait_for_it(tmp_path: Path) -> None:
+    started = time.monotonic()
+    done = notify(python("import time; time.sleep(60)"), facts(tmp_path), {}, unwanted=lambda: True)
+    assert done == Notified("was interrupted", "")
+    assert time.monotonic() - started < 20
+
+
+def test_an_interrupt_after_the_run_ends_the_command_and_changes_no_exit(tmp_path: Path) -> None:
+    script = "import os, pathlib, time; pathlib.Path('began').touch(); time.sleep(60)"
+    stage = configured(Stage(tmp_path, ONE), shlex.join([sys.executable, "-c", script]))
+    signalled: list[Thread] = []
+
+    def interruptible(interrupt: Callable[[int], None]) -> None:
+        def when_it_waits() -> None:
+            until((tmp_path / "began").exists, "the command to begin")
+            interrupt(130)
+
+        signalled.append(Thread(target=when_it_waits))
+        signalled[0].start()
+
+    around = Surroundings(environ={"CLIENT": "x"}, cwd=tmp_path)
+    done = Production(stage.path, Options(sandbox=True), around).apply(interruptible=interruptible)
+    signalled[0].join()
+    assert (done.exit, done.warnings) == (Exit.DONE, ["the notify command was interrupted; the run's outcome stands"])

@@ -9,8 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowrun.runway import pace
-from flowrun.runway.errors import SubmitFailure
-from flowrun.runway.policy import FAILURES, SUBMISSIONS, UNKNOWN_CODE, Charged, RetryKind, Scope, rule_for
+from flowrun.runway.errors import Afterwards, Lost, SubmitFailure
+from flowrun.runway.policy import (
+    AFTERWARDS,
+    FAILURES,
+    LOST,
+    SUBMISSIONS,
+    UNKNOWN_CODE,
+    Charged,
+    Follows,
+    RetryKind,
+    rule_for,
+)
 
 from .conftest import CALM
 
@@ -80,7 +90,7 @@ def test_what_is_booked(code, told, booked) -> None:
 
 
 @pytest.mark.parametrize(
-    "rule", [*FAILURES.values(), UNKNOWN_CODE, *SUBMISSIONS.values()], ids=lambda rule: rule.words[:20]
+    "rule", [*FAILURES.values(), UNKNOWN_CODE, *SUBMISSIONS.values()], ids=lambda rule: rule.words[:30]
 )
 def test_words_say_what_it_cost_and_what_to_do(rule) -> None:
     assert any(word in rule.what for word in ("charged", "credits", "refunded"))
@@ -90,15 +100,30 @@ def test_words_say_what_it_cost_and_what_to_do(rule) -> None:
 
 
 def test_every_kind_of_refusal_has_a_rule() -> None:
-    assert {kind: rule.scope for kind, rule in SUBMISSIONS.items()} == {
-        SubmitFailure.REFUSED_INPUT: Scope.NODE,
-        SubmitFailure.ENDPOINT_GONE: Scope.NODE,
-        SubmitFailure.KEY_REFUSED: Scope.RUN,
-        SubmitFailure.NO_CREDITS: Scope.RUN,
-        SubmitFailure.QUOTA: Scope.MODEL,
-        SubmitFailure.OVERLOADED: Scope.REQUEST,
-        SubmitFailure.UNREACHABLE: Scope.REQUEST,
+    assert {kind: rule.follows for kind, rule in SUBMISSIONS.items()} == {
+        SubmitFailure.REFUSED_INPUT: Follows.FINAL,
+        SubmitFailure.TOO_LARGE: Follows.FINAL,
+        SubmitFailure.ENDPOINT_GONE: Follows.FINAL,
+        SubmitFailure.KEY_REFUSED: Follows.STOP_RUN,
+        SubmitFailure.NO_CREDITS: Follows.PAUSE_RUN,
+        SubmitFailure.QUOTA: Follows.PAUSE_MODEL,
+        SubmitFailure.OVERLOADED: Follows.RESEND,
+        SubmitFailure.INPUT_UNFETCHED: Follows.RESEND,
+        SubmitFailure.NAME_UNKNOWN: Follows.RESEND,
+        SubmitFailure.UNREACHABLE: Follows.RESEND,
+        SubmitFailure.TLS_FAILED: Follows.RESEND,
+        SubmitFailure.CONNECT_TIMEOUT: Follows.RESEND,
+        SubmitFailure.NO_FREE_CONNECTION: Follows.RESEND,
+        SubmitFailure.PROXY_REFUSED: Follows.RESEND,
     }
+
+
+def test_what_is_sent_again_unasked_is_certain_to_have_cost_nothing() -> None:
+    assert {rule.charged for rule in SUBMISSIONS.values()} == {Charged.NO}
+    assert {(rule.follows, rule.charged) for rule in LOST.values()} == {(Follows.UNCERTAIN, Charged.UNKNOWN)}
+    assert not {rule.follows for rule in AFTERWARDS.values()} & {Follows.RESEND, Follows.RETRY, Follows.UNCERTAIN}
+    assert set(LOST) == set(Lost)
+    assert set(AFTERWARDS) == set(Afterwards)
 
 
 # numbers

@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowrun.runway.errors import InputProblem
-from flowrun.runway.problems import document, message, problems, speaks_of_credits, speaks_of_fetching
+from flowrun.runway.policy import FETCHES, Fetch
+from flowrun.runway.problems import (
+    document,
+    fetch_reason,
+    message,
+    problems,
+    reworded,
+    speaks_of_credits,
+    speaks_of_fetching,
+)
 from flowrun.secret import Secret
 
 from .conftest import CALM
@@ -128,6 +137,36 @@ def test_credits_by_their_sentence(text, yes) -> None:
 def test_fetching_by_its_sentence() -> None:
     assert speaks_of_fetching("Failed to fetch asset: HTTP 403")
     assert not speaks_of_fetching("Invalid data URI")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("Invalid data URI.", Fetch.BAD_DATA),
+        ("Unsupported asset type: image/svg+xml", Fetch.WRONG_TYPE),
+        ("Unsupported media type", Fetch.WRONG_TYPE),
+        ("Invalid URL", Fetch.BAD_URL),
+        ("Only HTTPS URLs are allowed", Fetch.NOT_HTTPS),
+        ("The host of the URL must be a domain", Fetch.NO_DOMAIN),
+        ("Failed to fetch asset", Fetch.UNREACHABLE),
+        ("Failed to fetch asset: HTTP 403", Fetch.STATUS),
+        ("Fetching the asset got HTTP status code 301", Fetch.STATUS),
+        ("Timeout while fetching asset", Fetch.TIMEOUT),
+        ("Timed out while downloading", Fetch.TIMEOUT),
+        ("must be a timeout of 5", None),
+        ("expected one of 1280:720", None),
+        ("no such ratio", None),
+    ],
+)
+def test_why_an_input_was_not_taken(text, reason) -> None:
+    assert fetch_reason(text) is reason
+    told = reworded(InputProblem(("promptImage",), text))
+    assert told.path == ("promptImage",)
+    assert told.message == (text if reason is None else f"{FETCHES[reason]} ({text.rstrip('.')})")
+
+
+def test_every_reason_has_words() -> None:
+    assert set(FETCHES) == set(Fetch)
 
 
 def test_texts_are_cleaned() -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import ssl
+from contextlib import ExitStack, contextmanager
 
 import httpx
 import pytest
 
-from flowrun.runway.errors import AnswerLostError, NotAcceptedError, SubmitFailure
+from flowrun.runway.errors import AnswerLostError, Lost, NotAcceptedError, SubmitFailure
 from flowrun.runway.http import open_http
+from flowrun.runway.taxonomy import kind_of_break
 from flowrun.runway.values import Accepted
 
 from .conftest import KEY, PATIENT, SHORT, client_for, scripted
@@ -116,7 +120,7 @@ def test_a_failed_handshake_is_before_sending() -> None:
                 await client_for(client, url).submit(PATH, BODY)
             return caught.value
 
-    assert asyncio.run(scene()).kind is SubmitFailure.UNREACHABLE
+    assert asyncio.run(scene()).kind is SubmitFailure.TLS_FAILED
 
 
 def test_no_free_connection_is_before_sending() -> None:
@@ -134,7 +138,60 @@ def test_no_free_connection_is_before_sending() -> None:
                 assert len(server.seen) == 1
             return caught.value
 
-    assert asyncio.run(scene()).kind is SubmitFailure.UNREACHABLE
+    assert asyncio.run(scene()).kind is SubmitFailure.NO_FREE_CONNECTION
+
+
+def test_a_host_that_nobody_knows_is_before_sending(monkeypatch) -> None:
+    def unknown(*args, **kwargs):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    async def scene():
+        async with open_http(trust_env=False) as client:
+            with pytest.raises(NotAcceptedError) as caught:
+                await client_for(client, "https://api.example.com").submit(PATH, BODY)
+            return caught.value
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    error = asyncio.run(scene())
+    assert (error.kind, error.status) == (SubmitFailure.NAME_UNKNOWN, None)
+    assert "Name or service not known" in error.said
+
+
+def test_a_server_that_never_takes_the_connection_up_is_before_sending() -> None:
+    """Linux drops what does not fit a full backlog, so connecting waits."""
+
+    async def scene():
+        with socket.socket() as busy, open_sockets(3) as fillers:
+            busy.bind(("127.0.0.1", 0))
+            busy.listen(0)
+            for each in fillers:
+                each.setblocking(False)
+                each.connect_ex(busy.getsockname())
+            async with open_http(trust_env=False) as client:
+                url = f"http://127.0.0.1:{busy.getsockname()[1]}"
+                times = type(SHORT)(connect=0.2)
+                with pytest.raises((NotAcceptedError, AnswerLostError)) as caught:
+                    await client_for(client, url, timeouts=times).submit(PATH, BODY)
+                return caught.value
+
+    assert asyncio.run(scene()).kind is SubmitFailure.CONNECT_TIMEOUT
+
+
+@contextmanager
+def open_sockets(count):
+    with ExitStack() as stack:
+        yield [stack.enter_context(socket.socket()) for _ in range(count)]
+
+
+def test_only_the_outer_exception_tells_whether_something_was_sent() -> None:
+    """TLS can break in the middle too: that is no handshake."""
+    broken = httpx.ReadError("broken")
+    broken.__cause__ = ssl.SSLError(1, "bad record")
+    assert kind_of_break(broken) is Lost.BROKEN_OFF
+    refused = httpx.ConnectError("no")
+    refused.__context__ = ConnectionRefusedError(111, "no")
+    refused.__context__.__context__ = refused  # as exceptions sometimes are tied
+    assert kind_of_break(refused) is SubmitFailure.UNREACHABLE
 
 
 def test_a_refusing_proxy_is_before_sending() -> None:
@@ -148,7 +205,7 @@ def test_a_refusing_proxy_is_before_sending() -> None:
             assert [each.method for each in proxy.seen] == ["CONNECT"]
             return caught.value
 
-    assert asyncio.run(scene()).kind is SubmitFailure.UNREACHABLE
+    assert asyncio.run(scene()).kind is SubmitFailure.PROXY_REFUSED
 
 
 def test_the_request_as_it_leaves() -> None:
@@ -166,9 +223,9 @@ def test_the_request_as_it_leaves() -> None:
 BEFORE = SubmitFailure.UNREACHABLE
 EXCEPTION_ROWS = {
     httpx.ConnectError: BEFORE,
-    httpx.ConnectTimeout: BEFORE,
-    httpx.PoolTimeout: BEFORE,
-    httpx.ProxyError: BEFORE,
+    httpx.ConnectTimeout: SubmitFailure.CONNECT_TIMEOUT,
+    httpx.PoolTimeout: SubmitFailure.NO_FREE_CONNECTION,
+    httpx.ProxyError: SubmitFailure.PROXY_REFUSED,
     httpx.UnsupportedProtocol: BEFORE,
     httpx.InvalidURL: BEFORE,
     httpx.ReadError: LOST,
@@ -225,7 +282,7 @@ STATUS_ROWS = [
     (304, {}, LOST),
     (408, {}, SubmitFailure.OVERLOADED),
     (409, {}, SubmitFailure.REFUSED_INPUT),
-    (413, {}, SubmitFailure.REFUSED_INPUT),
+    (413, {}, SubmitFailure.TOO_LARGE),
     (422, {}, SubmitFailure.REFUSED_INPUT),
     (429, {"error": "slow"}, SubmitFailure.QUOTA),
     (502, {}, SubmitFailure.OVERLOADED),
@@ -297,7 +354,8 @@ def test_a_refusal_says_what_and_keeps_the_handle() -> None:
         submit_answered(400, body, {"apigw-requestid": "abc123"})
     error = caught.value
     assert str(error) == f"POST {PATH}: HTTP 400, not accepted, nothing was charged: ratio: no such ratio"
-    assert (error.status, error.request_id, error.fetch_failed) == (400, "abc123", False)
+    assert (error.status, error.request_id, error.said) == (400, "abc123", "HTTP 400: Validation")
+    assert error.kind is SubmitFailure.REFUSED_INPUT
     assert [(each.path, each.message) for each in error.problems] == [(("ratio",), "no such ratio")]
 
 
@@ -305,7 +363,7 @@ def test_a_url_the_api_could_not_fetch_is_told_apart() -> None:
     body = {"error": "x", "issues": [{"path": ["promptImage"], "message": "Timeout while fetching asset"}]}
     with pytest.raises(NotAcceptedError) as caught:
         submit_answered(400, body)
-    assert caught.value.fetch_failed
+    assert caught.value.kind is SubmitFailure.INPUT_UNFETCHED
 
 
 def test_an_endless_answer_is_not_read_to_its_end() -> None:

@@ -139,6 +139,9 @@ def test_the_first_step_refused(status, kind, asked, naps) -> None:
         (600, "x" * 252 + ".png"),
         (600, "a/b.png"),
         (600, "a\n.png"),
+        (600, "cat.xyz"),
+        (600, "cat.jpg"),  # it is a PNG
+        (600, "cat.mp4"),
     ],
 )
 def test_what_is_refused_before_anything_is_sent(size, name, naps) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from flowrun.operations.catalogue import catalogue, described
 from flowrun.sandbox.failures import message_for, refunded
 from flowrun.sandbox.tiers import TIERS
 from tests.sandbox.visitor import BEGIN, FILM, PICTURE, Visitor
@@ -113,7 +114,8 @@ def test_tiers(tier: int, video: int, daily: int) -> None:
         models["gen4_image"]["maxConcurrentGenerations"] == models["eleven_multilingual_v2"]["maxConcurrentGenerations"]
     )
     assert answer["tier"]["maxMonthlyCreditSpend"] == TIERS[tier].monthly
-    assert len(models) == 15
+    assert set(models) == {model for each in catalogue().operations.values() for model in each.models}
+    assert len(Visitor(catalogue=described()).send("GET", "/v1/organization").json()["tier"]["models"]) == 15
 
 
 def test_the_usual_account() -> None:

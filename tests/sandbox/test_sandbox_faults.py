@@ -8,8 +8,9 @@ import jsonschema_rs
 import pytest
 
 from flowrun.diagnostics.model import DiagnosticError
+from flowrun.operations.catalogue import described
 from flowrun.sandbox.messages import Response
-from flowrun.sandbox.scenario import OPERATIONS, Scenario, read_deed, read_scenario, scenario_schema
+from flowrun.sandbox.scenario import Scenario, read_deeds, read_scenario, scenario_schema
 from flowrun.sandbox.state import MemoryState
 from tests.sandbox.visitor import FILM, PICTURE, Visitor, png
 
@@ -146,7 +147,7 @@ def test_downloads_that_break_or_lie() -> None:
 
 
 def test_a_task_cancelled_by_the_service_stays_to_be_seen() -> None:
-    visitor = scripted("{on: generations, do: {cancelled: true}}", credits=50)
+    visitor = scripted("{on: generations, do: {cancelled: true}}", credits=50, catalogue=described())
     task_id = visitor.create()
     visitor.wait(1)
     assert visitor.task(task_id).keys() == {"id", "createdAt", "status"}
@@ -166,15 +167,15 @@ def test_the_clock_jumps() -> None:
 
 def test_a_request_can_ask_for_its_own_fault() -> None:
     visitor = Visitor()
-    assert visitor.post("/v1/text_to_image", PICTURE, X_Flowrun_Fault='{"status": 503}').status == 503
-    task_id = visitor.post("/v1/text_to_image", PICTURE, X_Flowrun_Fault='{"fail": "INTERNAL"}').json()["id"]
+    assert visitor.post("/v1/text_to_image", PICTURE, X_Flowrun_Scenario='{"status": 503}').status == 503
+    task_id = visitor.post("/v1/text_to_image", PICTURE, X_Flowrun_Scenario='{"fail": "INTERNAL"}').json()["id"]
     visitor.wait(1)
     assert visitor.task(task_id)["failureCode"] == "INTERNAL"
-    wrong = visitor.post("/v1/text_to_image", PICTURE, X_Flowrun_Fault='{"fall": "down"}')
+    wrong = visitor.post("/v1/text_to_image", PICTURE, X_Flowrun_Scenario='{"fall": "down"}')
     assert wrong.status == 400
     assert "fall" in wrong.json()["error"]
     with pytest.raises(ValueError, match="do: "):
-        read_deed("{}")
+        read_deeds("{}")
 
 
 def test_counts_outlive_the_sandbox_and_belong_to_their_fault() -> None:
@@ -216,8 +217,8 @@ def messages(text: str) -> list[str]:
         ("faults: [{on: any, do: {}}]", ["s.yaml:1:24 faults.0.do: one of fail, "]),
         ("faults: [{on: any, do: {delay: 1, cut: 5}}]", ["s.yaml:1:24 faults.0.do: one of fail, "]),
         ("faults: [{on: any, do: {delay: 1, message: x}}]", ["s.yaml:1:24 faults.0.do: message belongs to fail"]),
-        ("faults: [{on: tasks, do: {fail: X}}]", ["s.yaml:1:10 faults.0: a task can only fail where"]),
-        ("faults: [{on: tasks, do: {cut: 0}}]", ["s.yaml:1:10 faults.0: only downloads are cut"]),
+        ("faults: [{on: tasks, do: {fail: X}}]", ["s.yaml:1:10 faults.0: fail is for where tasks are created"]),
+        ("faults: [{on: tasks, do: {cut: 0}}]", ["s.yaml:1:10 faults.0: cut is for downloads"]),
     ],
 )
 def test_mistakes_in_a_scenario(text: str, expected: list[str]) -> None:
@@ -237,4 +238,3 @@ def test_the_schema_takes_what_is_taken() -> None:
     }
     assert validator.is_valid(good)
     assert not validator.is_valid({"speed": 2})
-    assert len(OPERATIONS) == 10

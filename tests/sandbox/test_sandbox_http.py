@@ -33,7 +33,7 @@ def served() -> Iterator[HttpSandbox]:
 
 
 def fault(**deed: Any) -> dict[str, str]:
-    return {"X-Flowrun-Fault": json.dumps(deed)}
+    return {"X-Flowrun-Scenario": json.dumps(deed)}
 
 
 def error_of(answer: httpx.Response) -> str:
@@ -304,7 +304,7 @@ def test_a_lost_answer_is_no_answer_and_was_carried_out(served: HttpSandbox) -> 
 def test_a_lost_answer_is_a_reset(served: HttpSandbox) -> None:
     host, port = served.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), DEADLINE) as sock:
-        sock.sendall(b'GET /v1/organization HTTP/1.1\r\nHost: x\r\nX-Flowrun-Fault: {"lost": "after"}\r\n\r\n')
+        sock.sendall(b'GET /v1/organization HTTP/1.1\r\nHost: x\r\nX-Flowrun-Scenario: {"lost": "after"}\r\n\r\n')
         with pytest.raises(ConnectionResetError):
             sock.recv(1)
 

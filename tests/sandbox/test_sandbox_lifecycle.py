@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flowrun.operations.catalogue import described
 from flowrun.sandbox.lifecycle import peak, progress_of, reschedule, slot_time, status_of, timestamp
 from flowrun.sandbox.records import Task
 from tests.sandbox.visitor import BEGIN, FILM, PICTURE, Visitor
@@ -15,8 +16,8 @@ from tests.sandbox.visitor import BEGIN, FILM, PICTURE, Visitor
 SLOW = "{media: tiny, durations: {default: 8}}"
 
 
-def test_a_task_goes_its_way() -> None:
-    visitor = Visitor(SLOW)
+def test_a_task_goes_its_way_as_described() -> None:
+    visitor = Visitor(SLOW, catalogue=described())
     task_id = visitor.create()
     assert visitor.task(task_id) == {"id": task_id, "createdAt": "2026-09-21T14:13:20.000Z", "status": "PENDING"}
     visitor.wait(0.8)
@@ -31,6 +32,31 @@ def test_a_task_goes_its_way() -> None:
     assert done["status"] == "SUCCEEDED"
     assert done.keys() == {"id", "createdAt", "status", "output"}
     assert done["createdAt"] == "2026-09-21T14:13:20.000Z"
+
+
+def test_todays_answers_tell_what_a_task_costs() -> None:
+    visitor = Visitor("{media: tiny, durations: {default: 8}, limits: {gen4_image: {concurrent: 1}}}", credits=10_000)
+    answer = visitor.post("/v1/text_to_image", PICTURE).json()
+    assert answer == {"id": answer["id"], "estimatedCost": {"credits": 5}}
+    throttled = visitor.create()
+    assert visitor.task(throttled)["estimatedCost"] == {"credits": 5}
+    assert visitor.task(answer["id"]).keys() == {"id", "createdAt", "status", "estimatedCost"}
+    visitor.wait(2)
+    assert visitor.task(answer["id"]).keys() == {"id", "createdAt", "status", "progress", "estimatedCost"}
+    visitor.wait(6)
+    assert visitor.task(answer["id"]).keys() == {"id", "createdAt", "status", "output", "cost"}
+    assert visitor.task(answer["id"])["cost"] == {"credits": 5}
+    failed = visitor.create(promptText="[moderated]")
+    refunded = visitor.post("/v1/text_to_image", PICTURE, X_Flowrun_Scenario='{"fail": "INTERNAL"}').json()["id"]
+    visitor.wait(60)
+    assert visitor.task(failed)["cost"] == {"credits": 5}
+    assert visitor.task(refunded)["cost"] == {"credits": 0}
+
+
+def test_a_price_that_is_not_known_is_told_as_none() -> None:
+    visitor = Visitor()
+    body = {"model": "kling_4", "promptText": "a fox"}
+    assert visitor.post("/v1/text_to_video", body).json()["estimatedCost"] == {"credits": 0}
 
 
 def test_beyond_the_limit_tasks_are_throttled_and_released_in_order() -> None:

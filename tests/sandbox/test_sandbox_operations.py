@@ -2,74 +2,45 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
-
 import pytest
 
 from flowrun.media.facts import MediaKind
 from flowrun.media.film import FilmSpec, make_film
 from flowrun.media.probe import probe_bytes
 from flowrun.media.sound import SoundKind, SoundSpec, make_sound
-from flowrun.operations.catalogue import catalogue
+from flowrun.operations.catalogue import catalogue, described
+from tests.sandbox.asking import film_uri, request
 from tests.sandbox.visitor import PICTURE, Visitor, data_uri, png, sound
 
-PAIRS = [(operation, model) for operation, each in catalogue().operations.items() for model in each.models]
-
-
-@cache
-def film_uri() -> str:
-    return data_uri(make_film(FilmSpec(64, 36, 3.5, tiny=True)), "video/mp4")
-
-
-@cache
-def sound_uri() -> str:
-    return data_uri(sound(5.0), "audio/mpeg")
-
-
-def value(operation: str, model: str, name: str) -> Any:
-    described = catalogue().operations[operation].models[model].inputs[name]
-    values: dict[str, Any] = {
-        "model": model,
-        "promptText": "Two foxes, and a fish.",
-        "seed": 7,
-        "audio": True,
-        "promptImage": data_uri(png()),
-        "referenceImages": [{"uri": data_uri(png()), "tag": "fish"}],
-        "references": [{"type": "image", "uri": data_uri(png())}],
-        "videoUri": film_uri(),
-        "audioUri": sound_uri(),
-        "media": {"type": "audio", "uri": sound_uri()},
-        "character": {"type": "image", "uri": data_uri(png())},
-        "reference": {"type": "video", "uri": film_uri()},
-        "voice": {"type": "runway-preset", "presetId": "Maya"},
-        "contentModeration": {"publicFigureThreshold": "low"},
-        "bodyControl": True,
-        "expressionIntensity": 2,
-        "loop": True,
-        "removeBackgroundNoise": True,
-        "disableVoiceCloning": True,
-        "dropBackgroundAudio": True,
-        "numSpeakers": 2,
-    }
-    return values[name] if name in values else (described.enum or (described.minimum,))[0]
-
-
-def request(operation: str, model: str, *, full: bool) -> dict[str, Any]:
-    inputs = catalogue().operations[operation].models[model].inputs
-    return {name: value(operation, model, name) for name, each in inputs.items() if full or each.required}
+BOTH = {"today": catalogue, "described": described}
+PAIRS = [
+    (name, operation, model)
+    for name, read in BOTH.items()
+    for operation, each in read().operations.items()
+    for model in each.models
+]
 
 
 @pytest.mark.parametrize("full", [False, True], ids=["least", "full"])
-@pytest.mark.parametrize(("operation", "model"), PAIRS)
-def test_taken_and_made(operation: str, model: str, full: bool) -> None:
-    body = request(operation, model, full=full)
-    visitor = Visitor()
-    facts = probe_bytes(visitor.made(operation, body))
-    assert facts.kind is catalogue().operations[operation].produces
-    if isinstance(body.get("duration"), int | float):
-        assert facts.duration == pytest.approx(body["duration"], abs=0.15)
-    assert visitor.sandbox.report()["charges"]["spent"] > 0
+@pytest.mark.parametrize(("name", "operation", "model"), PAIRS)
+def test_taken_and_made(name: str, operation: str, model: str, full: bool) -> None:
+    served = BOTH[name]()
+    body = request(served, operation, model, full=full)
+    visitor = Visitor(catalogue=served)
+    task = visitor.create(operation, body)
+    links = visitor.urls(task)
+    assert len(links) == body.get("outputCount", body.get("numVariants", 1))
+    made = [visitor.send("GET", link, {}) for link in links]
+    assert len({each.body for each in made}) == len(made)
+    for each in made:
+        assert isinstance(each.body, bytes)
+        facts = probe_bytes(each.body)
+        assert facts.kind is served.operations[operation].produces
+        assert each.headers["Content-Type"] == facts.media_type
+        if isinstance(body.get("duration"), int | float):
+            assert facts.duration == pytest.approx(body["duration"], abs=0.15)
+    priced = served.operations[operation].models[model].price is not None
+    assert (visitor.sandbox.report()["charges"]["spent"] > 0) is priced
 
 
 @pytest.mark.parametrize(
@@ -78,11 +49,11 @@ def test_taken_and_made(operation: str, model: str, full: bool) -> None:
         ("video_to_video", "gen4_aleph", 3.5),
         ("character_performance", "act_two", 3.5),
         ("voice_dubbing", "eleven_voice_dubbing", 5.0),
-        ("speech_to_speech", "eleven_multilingual_sts_v2", 5.0),
+        ("speech_to_speech", "eleven_multilingual_sts_v2", 3.5),
     ],
 )
 def test_made_over_media_is_as_long_as_the_media(operation: str, model: str, seconds: float) -> None:
-    facts = probe_bytes(Visitor().made(operation, request(operation, model, full=True)))
+    facts = probe_bytes(Visitor().made(operation, request(described(), operation, model, full=True)))
     assert facts.duration == pytest.approx(seconds, abs=0.15)
 
 

@@ -28,7 +28,7 @@ def test_a_poll_counts_whatever_its_answer_and_by_the_clients_time() -> None:
         visitor.wait(1)
         visitor.send("GET", f"/v1/tasks/{path}")
     visitor.wait(0.5)
-    refused = visitor.send("GET", f"/v1/tasks/{task}", {"X-Flowrun-Fault": '{"status": 503}'})
+    refused = visitor.send("GET", f"/v1/tasks/{task}", {"X-Flowrun-Scenario": '{"status": 503}'})
     assert refused.status == 503
     row = visitor.sandbox.report()["tasks"][task]
     assert (row["polls"], row["smallest_poll_interval"]) == (3, 1.0)

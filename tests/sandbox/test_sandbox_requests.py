@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from typing import Any
 
 import jsonschema_rs
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from flowrun.operations.catalogue import catalogue
+from flowrun.operations.catalogue import described
 from flowrun.sandbox.inputs import InputError, foreign_host
 from flowrun.sandbox.messages import Request, Response
 from tests.sandbox.visitor import HEADERS, PICTURE, Visitor, data_uri, png, sound
@@ -21,20 +22,32 @@ FRAME = {"model": "gen4_turbo", "promptImage": data_uri(png()), "ratio": "1280:7
 
 def valid(endpoint: str, response: Response) -> None:
     """Whether an answer is as the API describes it."""
-    described = catalogue().endpoints[endpoint].responses[str(response.status)]
-    jsonschema_rs.Draft202012Validator(described).validate(response.json())
+    schema = described().endpoints[endpoint].responses[str(response.status)]
+    jsonschema_rs.Draft202012Validator(schema).validate(response.json())
 
 
 def issues(response: Response) -> list[tuple[tuple[str | int, ...], str]]:
     assert response.status == 400
     assert isinstance(response.json()["error"], str)
-    return [(tuple(each["path"]), each["message"]) for each in response.json()["issues"]]
+    return [*leaves(response.json()["issues"])]
+
+
+def leaves(found: list[dict[str, Any]]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """What is wrong with the form that was meant, where a union lists all."""
+    for each in found:
+        path = tuple(each["path"])
+        for form in each.get("errors", ()):
+            if not form[0]["message"].startswith("Expected "):
+                yield from (((*path, *inner), message) for inner, message in leaves(form))
+        if "errors" not in each:
+            yield path, each["message"]
 
 
 def test_every_answer_is_as_described() -> None:
     visitor = Visitor(
         "{media: tiny, durations: {default: 8}, faults: [{on: generations, match: {nth: 2}, do: {fail: INTERNAL}}]}",
         tier=1,
+        catalogue=described(),
     )
     ids = [
         visitor.create("text_to_video", {"model": "veo3", "promptText": "x", "ratio": "1280:720", "duration": 8})

@@ -58,9 +58,12 @@ class Visitor:
     def wait(self, seconds: float) -> None:
         self.now += seconds
 
-    def url(self, task_id: str) -> str:
+    def urls(self, task_id: str) -> list[str]:
         self.wait(max(0.0, self.sandbox.report()["tasks"][task_id]["ends"] - self.now))
-        return str(self.task(task_id)["output"][0])
+        return list(self.task(task_id)["output"])
+
+    def url(self, task_id: str) -> str:
+        return self.urls(task_id)[0]
 
     def made(self, operation: str = "text_to_image", body: Any = None, **change: Any) -> bytes:
         response = self.send("GET", self.url(self.create(operation, body, **change)), {})

@@ -211,7 +211,7 @@ def test_the_sdks_own_waiting(served: HttpSandbox) -> None:
 
     async def scene() -> tuple[Any, Any]:
         body: dict[str, Any] = {"model": "gen4_image", "prompt_text": "a fox", "ratio": "1280:720"}
-        scripted = {"X-Flowrun-Fault": '{"fail": "SAFETY.INPUT.TEXT"}'}
+        scripted = {"X-Flowrun-Scenario": '{"fail": "SAFETY.INPUT.TEXT"}'}
         async with asynchronous(served) as client:
             with RunwayML(api_key=KEY, base_url=served.url) as other:
                 good = other.text_to_image.create(**body)
@@ -286,7 +286,7 @@ def test_errors_are_the_sdks_own(client: RunwayML) -> None:
         client.organization.retrieve(extra_headers={"Authorization": "Basic eDp5"})
     for status, error in ((429, runwayml.RateLimitError), (503, runwayml.InternalServerError)):
         with pytest.raises(error):
-            client.organization.retrieve(extra_headers={"X-Flowrun-Fault": f'{{"status": {status}}}'})
+            client.organization.retrieve(extra_headers={"X-Flowrun-Scenario": f'{{"status": {status}}}'})
 
 
 def test_a_lost_answer_is_sent_again_by_the_sdk_and_paid_again(served: HttpSandbox) -> None:
@@ -300,7 +300,7 @@ def test_a_lost_answer_is_sent_again_by_the_sdk_and_paid_again(served: HttpSandb
             model="gen4_image",
             prompt_text="a fox",
             ratio="1280:720",
-            extra_headers={"X-Flowrun-Fault": '{"lost": "after"}'},
+            extra_headers={"X-Flowrun-Scenario": '{"lost": "after"}'},
         )
     assert len(served.report()["submissions"]) == before + 2
 

@@ -136,6 +136,17 @@ def test_the_sdks_own_address_wins_and_is_left_to_the_client(place: Place) -> No
     assert str(settings.origin("provider.base_url")) == "environment RUNWAYML_BASE_URL"
 
 
+@pytest.mark.parametrize(
+    "address", ["localhost:8642", "ftp://a", "https://", "http://u:hidden@127.0.0.1:1", "http://[", "http://a:x"]
+)
+def test_the_sdks_own_variable_must_hold_an_address(place: Place, address: str) -> None:
+    """Else a plan would only find that nobody answers."""
+    (problem,) = place.wrong("", "", {"RUNWAYML_BASE_URL": address})
+    assert (problem.code, problem.span) == ("wrong-setting", None)
+    assert problem.message.startswith("RUNWAYML_BASE_URL ")
+    assert "hidden" not in problem.message
+
+
 def test_a_command_is_words_or_a_text_for_the_shell(place: Place) -> None:
     assert place.read('notify.command = ["say", "it is done"]\n').notify.command == ("say", "it is done")
     assert place.read('notify.command = "say done | tee x"\n').notify.command == "say done | tee x"
@@ -176,7 +187,10 @@ WRONG = [
     ("limits.credits_per_day = 100\n", "setting-not-available", "flowrun.toml:1:26", "this version"),
     ('provider.uncertain = "trust-counters"\n', "setting-not-available", "flowrun.toml:1:22", "this version"),
     ('cache.remote = "s3://x"\n', "setting-not-available", "flowrun.toml:1:16", "shared remotes"),
-    ('catalogue.overlays = ["x"]\n', "setting-not-available", "flowrun.toml:1:22", "this version"),
+    ('catalogue.base = "x"\n', "setting-not-available", "flowrun.toml:1:18", "this version"),
+    ('catalogue.overlays = ["x"]\n', "wrong-setting", "flowrun.toml:1:23", "no overlay 'x'"),
+    ('catalogue.overlays = "x.yaml"\n', "wrong-setting", "flowrun.toml:1:22", "an array of overlays"),
+    ('catalogue.overlays = ["x.yaml", 7]\n', "wrong-setting", "flowrun.toml:1:33", "an integer"),
     ("a = 1\na = 2\n", "setting-twice", "flowrun.toml:2:1", "`a`"),
     ("[limits\n", "bad-toml", "flowrun.toml:1:8", "TOML"),
 ]
@@ -205,8 +219,23 @@ def test_hints_say_what_to_write(place: Place, text: str, hint: str) -> None:
     assert hint in (place.one(text).hint or "")
 
 
+def test_overlays_are_names_of_those_that_ship_or_paths_from_the_file(place: Place) -> None:
+    assert place.read().catalogue.overlays == ("runwayml-5.24.0",)
+    assert place.read("catalogue.overlays = []\n").catalogue.overlays == ()
+    ours = place.read('catalogue.overlays = ["runwayml-5.24.0", "mine.yaml", "../b/c", "mine.yaml"]\n')
+    assert ours.catalogue.overlays == ("runwayml-5.24.0", place.project / "mine.yaml", place.project / "../b/c")
+    theirs = place.read(user='catalogue.overlays = ["mine.json"]\n')
+    assert theirs.catalogue.overlays == (place.user.parent / "mine.json",)
+    spoken = place.read(environ={"FLOWRUN_CATALOGUE_OVERLAYS": "runwayml-5.24.0, ~/mine.yml"})
+    assert spoken.catalogue.overlays[0] == "runwayml-5.24.0"
+    assert str(spoken.catalogue.overlays[1]).endswith("/mine.yml")
+    hint = place.one('catalogue.overlays = ["runwayml-5.24"]\n').hint
+    assert hint is not None
+    assert "runwayml-5.24.0" in hint
+
+
 def test_what_this_version_lacks_may_be_written_as_it_is_anyway(place: Place) -> None:
-    settings = place.read('provider.uncertain = "stop"\ncatalogue.overlays = []\n')
+    settings = place.read('provider.uncertain = "stop"\n')
     assert settings.provider.uncertain == "stop"
 
 

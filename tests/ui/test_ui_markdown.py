@@ -13,13 +13,13 @@ from markdown_it import MarkdownIt
 from flowrun.diagnostics.model import Diagnostic, Severity
 from flowrun.diagnostics.span import Span
 from flowrun.plan.model import Cost, Decision, Reason, Step, Why
-from flowrun.runway.values import ModelLimits
+from flowrun.runway.values import ModelLimits, Organization
 from flowrun.ui.annotations import Places, plan_annotations, summary_annotations
 from flowrun.ui.markdown import MOST, ROOM, Rows, fenced, folded, listing, page, quote, table
+from flowrun.ui.org_text import org_markdown
 from flowrun.ui.plan_facts import PlanFacts
 from flowrun.ui.plan_markdown import plan_markdown
 from flowrun.ui.runs_markdown import (
-    org_markdown,
     outputs_markdown,
     recipe_markdown,
     run_markdown,
@@ -188,7 +188,10 @@ def test_tables_of_runs_and_of_the_account() -> None:
     golden("markdown_runs", check(runs_markdown([row(), row(6, exit=None, ended_at=None)])))
     golden("markdown_run", check(run_markdown(row(exit=1), steps())))
     limits = {"gen4_turbo": ModelLimits(2, 50), "veo3.1": ModelLimits(1, None)}
-    golden("markdown_organization", check(org_markdown(limits, {"gen4_turbo": 50, "gone": 3}, 12345)))
+    golden(
+        "markdown_organization",
+        check(org_markdown(Organization(limits, {"gone": 3}, 12345, 9), {"gen4_turbo": "", "gone": "x|y"})),
+    )
     golden("markdown_status", check(status_markdown([task_row("hero#1")], [intent()])))
     golden("markdown_recipe", check(recipe_markdown("hero: result r", result())))
     rows = [("film", "out/film.mp4", ""), ("cut", "out/cut|.mp4", "is gone")]
@@ -200,7 +203,7 @@ def test_pages_with_nothing_on_them() -> None:
     assert status_markdown([], []) == "Nothing is in flight, and nothing is uncertain."
     assert status_markdown([], [intent()]).startswith("Nothing is in flight.\n\n#### Uncertain: 1 submission needs")
     assert outputs_markdown([]) == "Nothing has been exported yet."
-    assert tables(org_markdown({}, {}, 5)) == []
+    assert tables(org_markdown(Organization(balance=5), {})) == []
 
 
 @pytest.mark.parametrize("evil", [f"{KEY} <img src=x> @user\n::error::x", "##[set-env name=A]b | `"])

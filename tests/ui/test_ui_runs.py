@@ -8,10 +8,11 @@ from flowrun.diagnostics.visible import width
 from flowrun.digest import Digest
 from flowrun.ids import ActionKey, RecipeKey, ResultId, RunId, TaskId
 from flowrun.media.facts import MediaFacts, MediaKind
-from flowrun.runway.values import ModelLimits
+from flowrun.runway.values import ModelLimits, Organization
 from flowrun.store.protocol import Result, RunRow, StepRow, StoredFile
+from flowrun.ui.org_text import org_text
 from flowrun.ui.recipe_text import recipe_text
-from flowrun.ui.runs_text import org_text, run_text, runs_text, status_text
+from flowrun.ui.runs_text import run_text, runs_text, status_text
 from tests.ui.ui_values import AT, KEY, golden, intent, task_row
 
 KEY_OF = ActionKey("e" * 64)
@@ -65,10 +66,14 @@ def test_a_run_that_has_no_end_yet_and_no_steps() -> None:
 
 def test_the_organization() -> None:
     limits = {"gen4_turbo": ModelLimits(2, 50), "veo3.1": ModelLimits(1, None)}
-    text = org_text(limits, {"gen4_turbo": 50, "gone": 3}, 12345)
+    told = Organization(limits, {"gen4_turbo": 50, "gone": 3}, 12345, 200_000)
+    remarks = {"gen4_turbo": "", "veo3.1": "retired, use veo4", "gone": "not in the catalogue"}
+    text = org_text(told, remarks)
     golden("organization", text)
     assert fits(text)
-    assert org_text({}, {}, 10, provider="sandbox") == "Balance on the sandbox's play money: 10 credits ($0.10)"
+    assert "catalogue" not in org_text(told, dict.fromkeys(remarks, ""))
+    nothing = org_text(Organization(balance=10), {}, provider="sandbox")
+    assert nothing == "Balance on the sandbox's play money: 10 credits ($0.10)"
 
 
 def test_what_is_open() -> None:
@@ -116,7 +121,7 @@ def test_nothing_harmful_and_no_secret_gets_through() -> None:
         texts = [
             runs_text([run], colour=colour),
             run_text(run, [bad], colour=colour),
-            org_text({evil: ModelLimits()}, {}, 0, colour=colour),
+            org_text(Organization({evil: ModelLimits()}), {evil: evil}, colour=colour),
             status_text([task], [intent(evil, manifest=evil)], colour=colour, width=140),
             recipe_text(evil, result(evil), colour=colour),
         ]

@@ -89,6 +89,11 @@ CODES = (
         "a path. Other schemes, bare IP addresses and local names cannot be fetched by the API.",
     ),
     Code(
+        "input-too-large",
+        "There is no way to send a file of this size to the API: an address that it fetches itself serves 16 MB of image or "
+        "32 MB of video or sound, a data URI less, and an upload ends at 200 MB.",
+    ),
+    Code(
         "pin-mismatch",
         "The asset is pinned by `sha256:`, and its bytes are others. Either the file was changed, then restore it, or the new "
         "bytes are meant, then change the pin.",

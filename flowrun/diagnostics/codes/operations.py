@@ -62,6 +62,22 @@ CODES = (
         "beside it, the two must agree. Found before anything runs, where the API would fail the task.",
     ),
     Code(
+        "unsupported-format",
+        "The file is media of the right kind, but in a container or codec that the API does not take: a GIF, Ogg sound, a "
+        "WAV that is not PCM. What a file is was found by looking into it; its name does not count.",
+    ),
+    Code(
+        "discouraged-format",
+        "The API may take this container or codec, but advises against it: AVI, FLV, MPEG-2, Motion JPEG. Converting the "
+        "file first is safer than a task that fails.",
+        warns=True,
+    ),
+    Code(
+        "aspect-window",
+        "The picture is wider or taller than the model takes. The message gives the window, as width divided by height. "
+        "Checked for files at once, and for what another node makes as soon as its size is known.",
+    ),
+    Code(
         "duplicate-tag",
         "Two reference images of one request bear the same tag, so the prompt's `@tag` could mean either. Rename one "
         "of them.",

@@ -1,0 +1,100 @@
+"""A process that is not one: a task of the virtual loop with an owner id, a clock that stands still while it is frozen, and a
+moment at which it dies. Owns dying: from that moment on no port of it does anything, as nothing of a killed process does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.simulation.model import Visit
+from tests.support.virtual_time import VirtualClock
+
+
+class Died(BaseException):
+    """As if by SIGKILL: nobody catches it."""
+
+
+@dataclass(slots=True, eq=False)
+class Process:
+    """`moments`: operations of its ports so far, one before and one after each."""
+
+    name: str
+    pid: int
+    visit: Visit
+    clock: VirtualClock
+    tell: Callable[[str], None]
+    moments: int = 0
+    events: int = 0
+    dead: str = ""
+    stopped: int = 0
+    over: bool = False
+    frozen_until: float = 0.0
+    sleepers: set[asyncio.Task[Any]] = field(default_factory=set)
+
+    @property
+    def host(self) -> str:
+        return f"host-{self.visit.host}"
+
+    @property
+    def lives(self) -> bool:
+        return not (self.dead or self.over)
+
+    def moment(self, name: str) -> None:
+        """Before or after an operation. Raises Died, from the visit's death on."""
+        if self.dead:
+            raise Died(name)
+        self.moments += 1
+        if self.visit.freeze is not None and self.visit.freeze[0] == self.moments:
+            self.frozen_until = self.clock.now() + self.visit.freeze[1]
+            self.tell(f"stands still for {self.visit.freeze[1]:g} s {name}")
+        if self.visit.death == self.moments:
+            self.dead = name
+            self.tell(f"dies {name}")
+            for each in list(self.sleepers):
+                each.cancel()
+            raise Died(name)
+
+    async def thaw(self) -> None:
+        """Wait until it goes on. Raises Died."""
+        while self.frozen_until > self.clock.now():
+            await self._asleep(self.frozen_until - self.clock.now())
+        if self.dead:
+            raise Died("asleep")
+
+    async def sleep(self, seconds: float) -> None:
+        await self._asleep(max(0.0, seconds))
+        await self.thaw()
+
+    def now(self) -> float:
+        return self.clock.now()
+
+    async def _asleep(self, seconds: float) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self.sleepers.add(task)
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self.sleepers.discard(task)
+
+
+RUNNING: ContextVar[Process | None] = ContextVar("process", default=None)
+
+
+def moment(name: str) -> None:
+    """A moment of the process that runs here, if one does."""
+    process = RUNNING.get()
+    if process is not None:
+        process.moment(name)
+
+
+def is_death(error: BaseException | None) -> bool:
+    """Whether an error is what is left of a death."""
+    if isinstance(error, BaseExceptionGroup):
+        return any(map(is_death, error.exceptions))
+    if error is None:
+        return False
+    return isinstance(error, Died) or is_death(error.__context__) or is_death(error.__cause__)
