@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from flowrun.cli.flags import FILE, carried, options_of, output_of, planned, shown
+from flowrun.cli.flags import FILE, carried, options_of, output_of, planned, repeated, shown
 from flowrun.cli.output import Form, Output, can_ask
 
 if TYPE_CHECKING:
     from flowrun.engine.events import Event
     from flowrun.production.applying import Applied
     from flowrun.production.options import Options
-    from flowrun.production.production import Proposal
+    from flowrun.production.production import Production, Proposal
     from flowrun.ui.lines import Lines
     from flowrun.ui.live import Live
 
@@ -72,7 +72,7 @@ def apply(file: Path, yes: bool, on_quota: str | None, verbose: bool, events: st
 
         applied = production.apply(confirm=asker.confirm, emit=emit, interruptible=_signals)
     tell_done(production, output)
-    _tell(file, applied, asker.agreed, options, watch.seconds, output)
+    _tell(production, applied, asker.agreed, watch.seconds, output)
     tell_applied(production, applied, asker.agreed, file, watch.seconds, output)
     _tell_beside(applied, output, verbose=verbose)
     raise SystemExit(int(applied.exit))
@@ -187,9 +187,7 @@ class _Sink:
                 raise OSError(error.errno, f"--events: {error.strerror}", name) from error
 
 
-def _tell(
-    file: Path, applied: Applied, proposal: Proposal | None, options: Options, elapsed: float, output: Output
-) -> None:
+def _tell(production: Production, applied: Applied, proposal: Proposal | None, elapsed: float, output: Output) -> None:
     from flowrun.ui.summary_text import summary_text
 
     if output.json:
@@ -199,14 +197,15 @@ def _tell(
         output.document({**first, **applied.summary.to_json(), **beside})
     text = summary_text(
         applied.summary,
-        file=str(file),
+        file=str(production.path),
         exit_code=int(applied.exit),
         elapsed=elapsed,
         colour=output.colour,
         width=output.width,
         cap=proposal.cap if proposal else None,
         provider=proposal.provider if proposal else "runway",
-        flags=carried(options),
+        flags=carried(production.options),
+        again=repeated(production),
     )
     (output.talk if applied.exit else output.chat)(text)
 

@@ -13,6 +13,7 @@ from flowrun.cli.output import Form, Output
 
 if TYPE_CHECKING:
     from flowrun.production.options import Options
+    from flowrun.production.production import Production
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 FILE = click.argument("file", type=click.Path(path_type=Path), shell_complete=completing.manifests)
@@ -93,6 +94,15 @@ def options_of(flags: dict[str, Any]) -> Options:
 
     known = set(Options.__dataclass_fields__)
     return Options(**{name: value for name, value in flags.items() if name in known})
+
+
+def repeated(production: Production) -> tuple[str, ...]:
+    """What is typed after `flowrun apply` to do the same once more: the saved plan; or the manifest, no more of it than now."""
+    if production.kept is not None:
+        return (str(production.kept.named),)
+    options = production.options
+    narrowed = [("--select", each) for each in options.select] + [("--exclude", each) for each in options.exclude]
+    return (str(production.path), *carried(options), *(word for pair in narrowed for word in pair))
 
 
 def carried(options: Options) -> tuple[str, ...]:

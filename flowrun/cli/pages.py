@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flowrun.cli.flags import carried
+from flowrun.cli.flags import carried, repeated
 from flowrun.cli.output import Form, Output
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def tell_applied(
         cap=proposal.cap if proposal else None,
         provider=proposal.provider if proposal else "runway",
         flags=carried(production.options),
+        again=repeated(production),
     )
     if output.form is Form.GITHUB:
         output.commands(summary_annotations(applied.summary, _places(production), ending))

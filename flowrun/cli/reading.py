@@ -89,4 +89,15 @@ def schema(name: str | None, **flags: Any) -> None:
         raise click.UsageError(
             f"There is no schema '{name}'. " + (f"Did you mean '{near}'?" if near else ", ".join(names))
         )
-    output.document(json.loads(schema_file(f"{found}.json").read_text(encoding="utf-8")))
+    if found == "flow-1":
+        output.document(_flow_schema())
+    else:
+        output.document(json.loads(schema_file(f"{found}.json").read_text(encoding="utf-8")))
+
+
+def _flow_schema() -> Any:
+    """Of manifests, with the models of the project around the working folder."""
+    from flowrun.production.cataloguing import flow_schema_here
+    from flowrun.production.options import Surroundings
+
+    return flow_schema_here(Surroundings())

@@ -317,11 +317,22 @@ class Driver:
             try:
                 ports.ledger.heartbeat(self.deciding.run.owner)
                 ports.ledger.reap(self.deciding.reap_after, self.gone)
+                self._follow_what_is_left()
             except OSError:
                 continue  # a full disk for a moment must not end requests that are on their way
             except Exception as error:
                 self._post(self._halted(error))
                 return
+
+    def _follow_what_is_left(self) -> None:
+        """A task may hold the slot that somebody here waits for, while the process that sent it has stopped or died since this
+        run began: nobody would learn of its end, and nobody here would ever get the slot."""
+        if self.recovery is None or self._stopping or not self._waiting:
+            return
+        models = {self.scheduler.units[unit].model for unit in self._waiting}
+        followed = {name.partition(" ")[2] for name in self._tasks}
+        for name, walk in self.recovery.walks_for_slots(models, self._makers, followed):
+            self._spawn(name, walk)
 
     def _attempt(self, unit: str) -> Attempt:
         doc, origin = self.deciding.units[unit]

@@ -4,7 +4,7 @@ manifest. Owns that walk; a task that this run's own plan takes up is the schedu
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,7 +32,16 @@ class Recovery:
 
     def walks(self, planned: Collection[ActionKey]) -> list[tuple[str, Coroutine[Any, Any, None]]]:
         """One coroutine for each open task that is not planned, with a name."""
-        rows = [(row, doc) for row, doc in self.ports.ledger.open() if row.key not in planned]
+        return self._walks((row, doc) for row, doc in self.ports.ledger.open() if row.key not in planned)
+
+    def walks_for_slots(
+        self, models: Collection[str], planned: Collection[ActionKey], followed: Collection[str]
+    ) -> list[tuple[str, Coroutine[Any, Any, None]]]:
+        """The same for tasks that may still hold a slot of one of `models`, but those that are `followed` already."""
+        left = ((row, doc) for row, doc in self.ports.ledger.open() if row.ended_at is None and row.model in models)
+        return self._walks((row, doc) for row, doc in left if row.key not in planned and row.task not in followed)
+
+    def _walks(self, rows: Iterable[tuple[TaskRow, ActionDoc]]) -> list[tuple[str, Coroutine[Any, Any, None]]]:
         return [(f"recover {row.task}", self._recover(row, doc)) for row, doc in rows]
 
     async def looked(self) -> None:

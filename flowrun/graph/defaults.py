@@ -46,6 +46,8 @@ def _check_names(name: str, value: MapValue, flow: Flow, catalogue: Catalogue) -
     if operation is None:
         problem = catalogue.unknown_operation_problem(head)
         yield Diagnostic(problem.code, problem.message, _key_span(flow, name), problem.hint)
+    elif model and model not in operation.models and catalogue.open:
+        return  # nobody knows what it takes
     elif model and model not in operation.models:
         problem = catalogue.unknown_model_problem(head, model)
         yield Diagnostic(problem.code, problem.message, _key_span(flow, name), problem.hint)
@@ -81,13 +83,14 @@ def _key_span(flow: Flow, name: str) -> Span:
 
 def merged(node: CompiledNode, spec: ModelSpec, work: Work) -> MapValue:
     """Inputs after defaults: by operation, by operation/model, the node's own; an explicit null takes one away, unless there
-    is no such input, which is a mistake that the check finds."""
+    is no such input, which is a mistake that the check finds. Of a model that nobody knows every name may be an input."""
     found: dict[str, MapEntry] = {}
     for name in (node.operation.name, f"{node.operation.name}/{spec.model}"):
         section = work.defaults.get(name)
         for entry in section.entries if section else ():
-            if entry.name in spec.inputs:
+            if entry.name in spec.inputs or ("/" in name and not spec.known):
                 found[entry.name] = MapEntry(entry.name, entry.key_span, entry.value, inherited=True)
     found |= {entry.name: entry for entry in node.inputs.entries}
-    kept = (entry for entry in found.values() if entry.name not in spec.inputs or not is_off(entry.value))
+    slips = {entry.name for entry in found.values() if spec.known and entry.name not in spec.inputs}
+    kept = (entry for entry in found.values() if entry.name in slips or not is_off(entry.value))
     return MapValue(tuple(kept), node.inputs.span)

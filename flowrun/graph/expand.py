@@ -132,13 +132,12 @@ def _spec(node: CompiledNode, each: Each | None, work: Work) -> ModelSpec:
     own, section = node.inputs.get("model"), work.defaults.get(node.operation.name)
     given = own or (section.get("model") if section else None)
     if given is None or is_off(given):
-        models = [name for name, spec in node.operation.models.items() if spec.retired is None]
         message = f"node {node.id} says no model"
-        hint = f"{node.operation.name} has {', '.join(models)}"
+        hint = work.catalogue.models_hint(node.operation.name)
         work.problems.append(Diagnostic("missing-input", message, node.with_span, hint))
         raise Stop
     name = work.plain(given, each)
-    spec = node.operation.models.get(name) if isinstance(name, str) else None
+    spec = work.catalogue.find(node.operation.name, name) if isinstance(name, str) else None
     if spec is None:
         problem = work.catalogue.unknown_model_problem(node.operation.name, str(name))
         span, notes = place_of(given, each)

@@ -16,7 +16,7 @@ def check_limits(flow: Flow, catalogue: Catalogue) -> Iterator[Diagnostic]:
     limits = flow.manifest.tree.get("limits")
     concurrency = limits.get("concurrency") if isinstance(limits, Mapping) else None
     for entry in concurrency.entries if isinstance(concurrency, Mapping) else ():
-        if not catalogue.operations_of(entry.name):
+        if not catalogue.open and not catalogue.operations_of(entry.name):
             message = f"no operation has a model '{entry.name[:64]}', so this limit would bind nothing"
             hint = did_you_mean(entry.name, _models(catalogue)) or "name a model as nodes do"
             yield Diagnostic("unknown-model", message, entry.key.span, hint)

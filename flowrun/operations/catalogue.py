@@ -93,16 +93,22 @@ class Catalogue:
         hint = f"did you mean {near}? {listing}" if near else listing
         return Problem((), "unknown-operation", f"there is no operation {name[:64]!r}", hint)
 
+    def models_hint(self, operation: str, near: str = "") -> str:
+        """Which models an operation, which must be known, has: the few that are nearest to a name, or the first."""
+        has = self._current(operation)
+        if len(has) <= NAMED:
+            return f"{operation} has {', '.join(has)}"
+        named = (by_nearness(near, has) if near else has)[:NAMED]
+        return f"{operation} has {', '.join(named)} and {len(has) - NAMED} more: `flowrun schema flow` lists all"
+
+    def _current(self, operation: str) -> list[str]:
+        models = self.operations[operation].models
+        return [name for name, spec in models.items() if not spec.retired] or [*models]
+
     def unknown_model_problem(self, operation: str, model: str) -> Problem:
         """For a model that `operation`, which must be known, does not have."""
-        models = self.operations[operation].models
-        has = [name for name, spec in models.items() if not spec.retired] or [*models]
-        near, elsewhere = nearest_name(model, has), self.operations_of(model)
-        listing = ", ".join(has)
-        if len(has) > NAMED:
-            nearest = ", ".join(by_nearness(model, has)[:NAMED])
-            listing = f"{nearest} and {len(has) - NAMED} more: `flowrun schema flow` lists all"
-        hint = f"{operation} has {listing}"
+        near, elsewhere = nearest_name(model, self._current(operation)), self.operations_of(model)
+        hint = self.models_hint(operation, model)
         if elsewhere:
             hint = f"that model belongs to {' and '.join(elsewhere)}; {hint}"
         elif near:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -86,6 +87,7 @@ def bound(project: Path, options: Options, around: Surroundings, settings: Setti
     if options.scenario is not None and not around.named(options.scenario).is_file():
         message = f"--scenario: there is no file {options.scenario}; nothing was submitted"
         raise FlowrunError(Exit.WRONG, message, "check the path")
+    _refuse_unnamable(project)
     base = store_root(project, str(settings.cache.dir or ""))
     _refuse_network(base)
     choice = choose(options, settings, lambda: holds_runway(base, around))
@@ -101,6 +103,16 @@ def bound(project: Path, options: Options, around: Surroundings, settings: Setti
             yield Bound(project, choice, options, around, store, ledger, account, inputs, owner, settings)
         finally:
             ledger.close()
+
+
+def _refuse_unnamable(project: Path) -> None:
+    """Records are UTF-8, and name the project. Raises FlowrunError for a folder whose name is no text in it."""
+    try:
+        os.fspath(project).encode()
+    except UnicodeEncodeError:
+        shown = os.fsencode(project).decode("ascii", "backslashreplace")
+        hint = "rename that folder; or is the locale not UTF-8? then export LC_ALL=C.UTF-8"
+        raise FlowrunError(Exit.WRONG, f"the folder's path '{shown}' is not UTF-8; nothing ran", hint) from None
 
 
 def _refuse_network(base: Path) -> None:

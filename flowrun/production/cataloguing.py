@@ -11,7 +11,9 @@ from typing import Any
 from flowrun.diagnostics.model import Diagnostic, DiagnosticError
 from flowrun.operations.catalogue import MODELS_FILE, PRICES_FILE, STRUCTURE_FILE, Catalogue, catalogue, shipped
 from flowrun.operations.data import DEFAULT_OVERLAYS, document
+from flowrun.production.options import Surroundings
 from flowrun.settings.model import Settings
+from flowrun.store.location import find_project
 
 
 def catalogue_of(settings: Settings, *, open: bool = False) -> Catalogue:
@@ -25,6 +27,22 @@ def catalogue_of(settings: Settings, *, open: bool = False) -> Catalogue:
     for each in overlays:
         documents.append(shipped(each) if isinstance(each, str) else _read(each, documents, settings))
     return Catalogue.load(documents, open=open)
+
+
+def flow_schema_here(around: Surroundings) -> dict[str, Any]:
+    """The editor's schema of manifests in the working folder's project, whose overlays may have models of its own.
+
+    Raises DiagnosticError for settings and overlays that cannot be used.
+    """
+    from flowrun.production.configuring import settings_of
+
+    settings = settings_of(find_project(around.cwd / "manifest"), around)
+    if settings.catalogue.overlays == DEFAULT_OVERLAYS:
+        shipped_one: dict[str, Any] = document("flow-1.json")
+        return shipped_one
+    from flowrun.manifest.json_schema import flow_schema
+
+    return flow_schema(catalogue_of(settings))
 
 
 @cache

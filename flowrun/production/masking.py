@@ -22,11 +22,17 @@ class Masker:
     _all: ClassVar[set[str]] = set()  # whatever was a secret in this process, for a report of what nobody foresaw
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        known = {value for value in secrets if value.strip()}
-        self._all.update(known)
+        known = self.learn(secrets)
         forms = {form for value in known for form in _forms(value)}
         ordered = sorted(forms, key=len, reverse=True)  # the whole before its part
         self._known = re.compile("|".join(map(_pattern, ordered))) if ordered else None
+
+    @classmethod
+    def learn(cls, secrets: Iterable[str]) -> set[str]:
+        """Note what is a secret in this process, before anything can go wrong with it."""
+        known = {value for value in secrets if value.strip()}
+        cls._all.update(known)
+        return known
 
     @classmethod
     def of_all(cls) -> Masker:

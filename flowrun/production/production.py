@@ -43,11 +43,12 @@ from flowrun.production.exporting import check_folder, files_to_export, make_exp
 from flowrun.production.inputs import DiskInputs
 from flowrun.production.kept import Kept, open_production
 from flowrun.production.loops import run_alone, to_the_end
+from flowrun.production.masking import Masker
 from flowrun.production.offline import check_options, check_plan
 from flowrun.production.options import Options, Surroundings
 from flowrun.production.organization import OrganizationView, read_organization
 from flowrun.production.owner import is_gone
-from flowrun.production.provider import no_key
+from flowrun.production.provider import KEY, no_key
 from flowrun.production.run_log import RunLog
 from flowrun.production.running import carried_out, open_log
 from flowrun.production.saved import check_target, is_saved_plan, write_saved_plan
@@ -120,6 +121,7 @@ class Production:
             cwd=around.cwd,
             demand=demand,
         )
+        Masker.learn(around.environ.get(name, "") for name in (KEY, *self.flow.env))
         self._data: dict[Path, bytes] = {}
 
     def manifest_name(self) -> str:

@@ -71,15 +71,17 @@ class Downloads:
             if not had.resumable or resumes >= MOST_RESUMES or vain >= MOST_IN_VAIN:
                 raise TransientError(str(broke), retry_after=broke.retry_after, status=broke.status) from None
             resumes, before = resumes + 1, had.size
-            await self._sleep(self._pause(vain + 1, broke.retry_after))
+            await self._sleep(self._pause(vain, broke.retry_after))
             broke = await self._go_on(url, write, had, call)
             vain = 0 if had.size > before else vain + 1
         path, seconds = httpx.URL(url.reveal()).path, time.monotonic() - began
         log.say("runway", "received", path=path, bytes=had.size, seconds=seconds, resumed=resumes or None)
         return Downloaded(had.media_type, had.size)
 
-    def _pause(self, attempt: int, asked: float | None) -> float:
-        return min(pace.overload_backoff(attempt, self._rng, asked), LONGEST_WAIT)
+    def _pause(self, vain: int, asked: float | None) -> float:
+        """Hardly any while bytes come; then longer and longer."""
+        own = pace.overload_backoff(vain, self._rng) if vain else self._rng.uniform(0.1, 0.5)
+        return min(max(own, asked or 0.0), LONGEST_WAIT)
 
     async def _begin(self, url: Secret, write: Write, call: str) -> tuple[_Had, TransientError | None]:
         response = await self._open(url, call)

@@ -275,7 +275,8 @@ SUBMISSIONS: Mapping[SubmitFailure, Rule] = MappingProxyType(
         SubmitFailure.TLS_FAILED: Rule(
             Follows.RESEND,
             "No trusted (TLS) connection to the API could be opened; nothing was sent or charged.",
-            "Check the clock, RUNWAYML_BASE_URL and, behind a proxy that opens TLS, SSL_CERT_FILE; it is sent again for some minutes.",
+            "It is sent again by itself for some minutes; if it stays so, check the clock, RUNWAYML_BASE_URL and, behind a "
+            "proxy that opens TLS, SSL_CERT_FILE.",
         ),
         SubmitFailure.CONNECT_TIMEOUT: Rule(
             Follows.RESEND,

@@ -47,6 +47,11 @@ def _required(value: Any) -> Any:
     return value if (count := _count(value)) is None else count
 
 
+def _balance(value: Any) -> Any:
+    """Rounded down: a part of a credit buys nothing."""
+    return value if _count(value) is None else math.floor(value)
+
+
 Count = Annotated[int | None, BeforeValidator(_count)]
 Credits = Annotated[int | None, BeforeValidator(_credits)]
 Text = Annotated[str | None, BeforeValidator(_text)]
@@ -112,7 +117,7 @@ class Usage(Wire):
 
 class OrganizationDetail(Wire):
     tier: Tier
-    credit_balance: Annotated[int, BeforeValidator(_required)]
+    credit_balance: Annotated[int, BeforeValidator(_balance)]
     usage: Annotated[Usage, BeforeValidator(_object)] = Usage()
 
     def value(self) -> Organization:

@@ -88,9 +88,15 @@ def digest_of(recipe: str) -> str:
     return hashlib.sha256(recipe.encode()).hexdigest()
 
 
+def read(recipe: str) -> dict[str, Any]:
+    """A recipe's fields. One of format 1, which a kept state may hold, asks for one output of the usual type."""
+    document = json.loads(recipe)
+    return {"count": 1, "type": USUAL_TYPES[document["kind"]], **document}
+
+
 def takes(recipe: str) -> list[str]:
     """One recipe for each output that a task's recipe asks for, each another take."""
-    document = json.loads(recipe)
+    document = read(recipe)
     count, first = document["count"], document["variation"] * document["count"]
     if count == 1:
         return [recipe]
@@ -100,13 +106,13 @@ def takes(recipe: str) -> list[str]:
 def of_kind(recipe: str, kind: MediaKind) -> str:
     """The recipe of something else entirely, as long and as wide as a placeholder."""
     size, seconds = (None, 1.0) if kind is MediaKind.AUDIO else ((640, 360), None)
-    document = {**json.loads(recipe), "kind": kind, "type": USUAL_TYPES[kind], "size": size, "seconds": seconds}
+    document = {**read(recipe), "kind": kind, "type": USUAL_TYPES[kind], "size": size, "seconds": seconds}
     return _dumped({**document, "sources": []})
 
 
 def facts_of(recipe: str) -> MediaFacts:
     """What is known of the media before it is made, as asked for: `tiny` media is smaller."""
-    document = json.loads(recipe)
+    document = read(recipe)
     width, height = document["size"] or (None, None)
     return MediaFacts(MediaKind(document["kind"]), document["type"], width, height, document["seconds"])
 

@@ -6,13 +6,12 @@ output at once make the same bytes.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from flowrun.media.facts import MediaFacts, MediaKind
-from flowrun.sandbox.recipe import digest_of, facts_of
+from flowrun.sandbox.recipe import digest_of, facts_of, read
 from flowrun.sandbox.state import Blobs
 
 PLACEHOLDER_SIZE = (640, 360)
@@ -63,7 +62,7 @@ class Render:
         return made
 
     def _made(self) -> bytes:
-        document = json.loads(self.recipe)
+        document = read(self.recipe)
         make = {MediaKind.IMAGE: self._picture, MediaKind.VIDEO: self._film, MediaKind.AUDIO: self._sound}
         return make[MediaKind(document["kind"])](document)
 

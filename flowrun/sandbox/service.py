@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from mmap import mmap
 from typing import Any, ClassVar
 
+from flowrun.media.facts import MediaKind
 from flowrun.operations.catalogue import Catalogue
 from flowrun.operations.catalogue import catalogue as todays
 from flowrun.sandbox import answers, downloads, faults, generations, organization, report, routes, uploads
@@ -224,17 +225,29 @@ class Sandbox:
     def _limits(self, books: Books) -> dict[str, Limits]:
         """By model, as the scenario has them, else the tier; a model that does several operations has the limits of the first."""
         tier = self._current_tier(books)
-        return {
+        known = {
             model: self._limited(model, tier.limits(operation.produces))
             for operation in reversed([*self.catalogue.operations.values()])
             for model in operation.models
         }
+        return _ByModel(known, lambda model: self._limited(model, tier.limits(MediaKind.VIDEO)))
 
     def _limited(self, model: str, usual: Limits) -> Limits:
         scripted = self._scenario.limits.get(model) or self._scenario.limits.get("default")
         if scripted is None:
             return usual
         return replace(usual, **{name: getattr(scripted, name) for name in scripted.model_fields_set})
+
+
+class _ByModel(dict[str, Limits]):
+    """Limits by model; one that an open catalogue lets through without having it gets those that `otherwise` gives."""
+
+    def __init__(self, known: Mapping[str, Limits], otherwise: Callable[[str], Limits]) -> None:
+        super().__init__(known)
+        self._otherwise = otherwise
+
+    def __missing__(self, model: str) -> Limits:
+        return self._otherwise(model)
 
 
 def _time(books: Books, effects: Effects, now: float) -> float:

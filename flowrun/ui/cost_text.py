@@ -16,7 +16,7 @@ from flowrun.ui.tables import GAP, Cell, column_widths, cut_middle, hanging, tab
 _NARROWEST = 10  # columns of a name; a date is as long
 _NAMELESS = {"tag": "(no tag)"}
 _COUNTS = ("sent", "made", "failed", "refunded", "open")
-_SPARED = ("dollars", "refunded", "estimated", "failed", "made")  # where a terminal is narrow, in this order
+_SPARED = ("dollars", "refunded", "estimated", "failed", "made", "open")  # where a terminal is narrow, in this order
 
 
 @dataclass(frozen=True, slots=True)

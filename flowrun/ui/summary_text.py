@@ -53,10 +53,11 @@ class Ending:
     cap: int | None = None
     provider: str = "runway"
     flags: tuple[str, ...] = ()
+    again: tuple[str, ...] = ()
 
     @property
     def typed(self) -> Typed:
-        return Typed(self.file, self.flags)
+        return Typed(self.file, self.flags, self.again)
 
 
 def summary_text(
@@ -70,10 +71,11 @@ def summary_text(
     cap: int | None = None,
     provider: str = "runway",
     flags: Sequence[str] = (),
+    again: Sequence[str] = (),
 ) -> str:
     """The whole text, without a line break at its end. `elapsed`: seconds; `cap`: the credits this apply might commit; `flags`:
-    those of the command that the next one needs too (``--profile draft``)."""
-    paint, columns, typed = palette(colour), max(NARROWEST, width), Typed(file, tuple(flags))
+    those of the command that the next one needs too (``--profile draft``); `again`: as `Typed` has it."""
+    paint, columns, typed = palette(colour), max(NARROWEST, width), Typed(file, tuple(flags), tuple(again))
     head, kind = head_words(exit_code, elapsed)
     lines = [
         paint(f"{head}.", kind),

@@ -18,12 +18,16 @@ def quoted(word: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """Commands about one manifest. `flags`: what the command at hand was given and the next one needs too (a profile)."""
+    """Commands about one manifest. `flags`: what the command at hand was given and the next one needs too (a profile).
+    `again`: words of the apply that does just the same once more, where that takes others: a selection, a saved plan."""
 
     file: str
     flags: tuple[str, ...] = ()
+    again: tuple[str, ...] = ()
 
     def apply(self, *words: str) -> str:
+        if self.again and not words:
+            return " ".join(["flowrun", "apply", *map(quoted, self.again)])
         return self._command("apply", words)
 
     def plan(self, *words: str) -> str:

@@ -70,9 +70,9 @@ class Session:
         return self.root / "home" / text.removeprefix("~/") if text.startswith("~/") else self.here / text
 
     def take(self, block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Type what is in a block; a YAML block that begins with a file's name is that file."""
-        if block.language == "yaml":
-            name = re.match(r"# (\S+\.yaml)\n", block.text)
+        """Type what is in a block; a YAML or TOML block that begins with a file's name is that file."""
+        if block.language in ("yaml", "toml"):
+            name = re.match(r"# (\S+\.(?:yaml|toml))\n", block.text)
             if name:
                 self.path(name[1]).write_text(block.text)
             return

@@ -64,7 +64,7 @@ def test_the_commands_of_a_page_run_and_end_as_it_says(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     session = Session.begin(tmp_path, capsys)
-    for block in blocks(page, "console", "yaml"):
+    for block in blocks(page, "console", "yaml", "toml"):
         session.take(block, monkeypatch)
 
 

@@ -11,9 +11,11 @@ import pytest
 
 from flowrun.cli.account import status
 from flowrun.cli.serving import sandbox as command
+from flowrun.media.facts import MediaKind
 from flowrun.production.serving import LOOPBACK, PORT
-from flowrun.sandbox import http, uploads
-from flowrun.sandbox.scenario import Deed, Fault, read_scenario
+from flowrun.sandbox import failures, http, uploads
+from flowrun.sandbox.output import LONGEST, MOST
+from flowrun.sandbox.scenario import PLACES, Deed, Scenario, read_scenario
 from flowrun.sandbox.service import CREDITS, TIER
 from tests.docs.blocks import ROOT, blocks, prose
 from tests.support.http_sandbox import threaded
@@ -42,16 +44,19 @@ def test_its_tables_are_whole() -> None:
     deeds = set(Deed.model_fields) - {"message", "body", "headers", "times"}
     assert set(re.findall(r"`(\w+)[`:]", rows("`do`"))) >= deeds
     places = set(re.findall(r"`(\w+)`", prose(PAGE).partition("`on` is")[2].partition("A deed")[0]))
-    assert places <= set(
-        str(Fault.model_json_schema()["properties"]["on"]["enum"]).replace("'", "").strip("[]").split(", ")
-    )
-    assert options(command) - set(re.findall(r"--[a-z]+", rows("option"))) <= options(status)
+    assert places == set(PLACES)
+    assert set(re.findall(r"`(\w+)`", rows("field"))) >= set(Scenario.model_fields) - {"faults"}
+    assert options(command) - set(re.findall(r"--[a-z-]+", rows("option"))) <= options(status)
 
 
 def test_its_numbers_are_those_of_the_code() -> None:
     assert f"http://{LOOPBACK}:{PORT}" in TEXT
     assert f"Usual: {TIER} and {CREDITS:,}" in TEXT
     assert f"at most {http.JSON_BYTES // 1_000_000} MB, an upload {uploads.MAX_BYTES // 1_000_000} MB" in TEXT
+    assert f"`{failures.TRIGGER}`" in TEXT
+    assert f"`{failures.MODERATED}`" in TEXT
+    assert f"{LONGEST[MediaKind.VIDEO]:g} seconds, a sound {LONGEST[MediaKind.AUDIO]:g}" in TEXT
+    assert f"at most {MOST} outputs" in " ".join(TEXT.split())
     assert f"GET {http.STATE_PAGE}" in TEXT
     assert Path(ROOT / "examples" / "scenarios").is_dir()
 

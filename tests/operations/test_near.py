@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flowrun.operations.near import nearest_name, nearest_value, words
+from flowrun.operations.near import by_nearness, nearest_name, nearest_value, words
 
 INPUTS = ["promptText", "promptImage", "ratio", "duration", "seed", "audio", "model"]
 
@@ -48,3 +48,9 @@ def test_values(value: object, options: list[object], near: object) -> None:
 def test_words() -> None:
     assert words("promptImage") == {"prompt", "image"}
     assert words("data-uri_limit") == {"data", "uri", "limit"}
+
+
+def test_names_that_share_words_come_first_then_those_that_look_alike() -> None:
+    names = ["gen4_image", "muse_image", "gen4_turbo", "veo3", "veo3.1"]
+    assert by_nearness("gen4-turb", names) == ["gen4_turbo", "gen4_image", "muse_image", "veo3", "veo3.1"]
+    assert by_nearness("veo4", names)[:2] == ["veo3", "veo3.1"]

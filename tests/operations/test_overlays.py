@@ -184,3 +184,17 @@ def test_the_shipped_overlay_says_where_its_facts_are_from() -> None:
     assert all(entry["source"] for entry in found["retired"].values())
     assert Path(__file__).is_file()
     assert IMAGE.startswith("https://")
+
+
+def test_a_hint_names_the_few_models_that_are_nearest_and_never_a_retired_one() -> None:
+    problem = catalogue().unknown_model_problem("image_to_video", "seedance3")
+    assert problem.hint is not None
+    named, _, rest = problem.hint.partition(" more: ")
+    assert named.startswith("did you mean seedance2? image_to_video has seedance2, ")
+    assert named.count(",") == 7
+    assert named.endswith(" and 17")
+    assert rest == "`flowrun schema flow` lists all"
+    assert "veo3," not in (catalogue().unknown_model_problem("image_to_video", "veo4").hint or "")
+    assert "did you mean veo3?" not in (catalogue().unknown_model_problem("image_to_video", "veo4").hint or "")
+    assert catalogue().models_hint("image_to_video").startswith("image_to_video has gen4_turbo, veo3.1, veo3.1_fast, ")
+    assert catalogue().models_hint("voice_isolation") == "voice_isolation has eleven_voice_isolation"

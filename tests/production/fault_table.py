@@ -258,13 +258,13 @@ def _in_process(case: Case, folder: Path, patch: pytest.MonkeyPatch) -> Both:
         _large_picture(folder / "big.png")
     with patch.context() as patched:
         if case.wire is not None:
-            patched.setattr(inprocess, "sandbox_transport", _before_the_sandbox(case.wire))
+            patched.setattr(inprocess, "sandbox_transport", before_the_sandbox(case.wire))
         first = _shown(stage.apply(), stage.submissions, folder)
     stage.scenario, stage.on_event = "", None
     return Both(first, _shown(stage.apply(), stage.submissions, folder))
 
 
-def _before_the_sandbox(wire: Wire) -> Callable[..., tuple[httpx.AsyncBaseTransport, str]]:
+def before_the_sandbox(wire: Wire) -> Callable[..., tuple[httpx.AsyncBaseTransport, str]]:
     real = inprocess.sandbox_transport
 
     class Before(httpx.AsyncBaseTransport):

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from flowrun.cli.main import run
+from flowrun.clock import SystemClock
 from flowrun.diagnostics.model import Diagnostic, DiagnosticError
 from flowrun.engine.states import NodeState
 from flowrun.media.probe import probe
@@ -106,6 +107,20 @@ def test_an_overlay_adds_a_model_without_code(tmp_path: Path) -> None:
     assert stage.submissions == 2
 
 
+def test_the_editors_schema_of_a_project_has_its_models(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    staged(tmp_path, HOUSE)
+    monkeypatch.chdir(tmp_path)
+    assert run(["schema", "flow"]) == Exit.DONE
+    own = json.loads(capsys.readouterr().out)["definitions"]
+    assert "mood" in own["text_to_image.house_image"]["properties"]
+    assert "It takes mild or wild." in json.dumps(own)
+    (tmp_path / "flowrun.toml").unlink()
+    assert run(["schema", "flow"]) == Exit.DONE
+    assert "text_to_image.house_image" not in json.loads(capsys.readouterr().out)["definitions"]
+
+
 def test_its_inputs_are_checked_like_any_others(tmp_path: Path) -> None:
     stage = staged(tmp_path, HOUSE.replace("wild", "mad").replace("640:360", "1920:1080"))
     assert {each.code for each in refusals(stage)} == {"not-allowed"}
@@ -123,7 +138,7 @@ def test_without_the_overlay_there_is_no_such_model(tmp_path: Path) -> None:
         (MINE.replace("like: gen4_image", "like: gen4_imgae"), "mine.yaml:7:15", "no model 'gen4_imgae'"),
         (MINE.replace("about:", "abuot:"), "mine.yaml:2:8", "no such field"),
         (MINE.replace("credits: 3", "credits: 2.5"), "mine.yaml:10:26", "prices.house_image.credits"),
-        (MINE.replace("enum: [mild, wild]", "enum: mild"), "mine.yaml:8:86", "no JSON Schema"),
+        (MINE.replace("enum: [mild, wild]", "enum: mild"), "mine.yaml:8:89", "no JSON Schema"),
         (MINE.replace("format: 1", "format: [1"), "mine.yaml:", ""),
     ],
 )
@@ -169,10 +184,25 @@ def test_an_unknown_model_is_refused_and_passes_where_that_is_wanted(tmp_path: P
     assert (done.exit, stage.submissions) == (Exit.DONE, 1)
 
 
+def test_an_unknown_model_may_have_defaults_and_a_limit_too(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, still("gen99_image"))
+    stage.edit(
+        "nodes:",
+        "defaults: {text_to_image/gen99_image: {glow: 7, haze: 8}}\nlimits: {concurrency: {gen99_image: 1}}\nnodes:",
+    )
+    stage.edit('ratio: "1280:720"', 'ratio: "1280:720", haze: null')
+    assert {each.code for each in refusals(stage)} == {"unknown-model"}
+    (step,) = stage.plan(allow_unknown_models=True).steps.values()
+    (doc,) = [take.doc for take in step.takes]
+    assert doc is not None
+    assert doc.request["glow"] == 7
+    assert "haze" not in doc.request
+
+
 def test_under_a_cap_what_has_no_price_does_not_run_unasked(tmp_path: Path) -> None:
     stage = Stage(tmp_path, still("gen99_image"))
     stopped = stage.apply(allow_unknown_models=True, max_credits=50)
-    assert (stopped.exit, stage.submissions) == (Exit.LIMITED, 0)
+    assert (stopped.exit, stage.submissions) == (Exit.STOPPED, 0)
     done = stage.apply(allow_unknown_models=True, max_credits=50, allow_unknown_price=True)
     assert (done.exit, stage.submissions) == (Exit.DONE, 1)
 
@@ -200,7 +230,7 @@ def test_another_catalogue_never_changes_what_is_on_record(tmp_path: Path) -> No
         configure(tmp_path, MINE, settings)
         plan = stage.plan()
         assert set(plan.counts) == {Decision.HIT}, settings
-        now = [take.key for step in plan.steps.values() for take in step.takes]
+        now = [take.doc.key for step in plan.steps.values() for take in step.takes if take.doc]
         assert keys in (None, now)
         keys = now
         assert stage.apply().exit is Exit.DONE
@@ -218,6 +248,13 @@ operations:
 """
 
 
+class Hasty(SystemClock):
+    """Waits a hundredth of what is asked: a live API is polled every five seconds."""
+
+    async def sleep(self, seconds: float) -> None:
+        await super().sleep(seconds / 100)
+
+
 @dataclass
 class Live:
     """A project that takes a server on this machine for the live API."""
@@ -227,7 +264,9 @@ class Live:
 
     def production(self, **flags: Any) -> Production:
         environ = {"RUNWAYML_API_SECRET": KEY, "FLOWRUN_STATE_DIR": str(self.root / "state")}
-        return Production(self.root / "flow.yaml", Options(**flags), Surroundings(environ=environ, cwd=self.root))
+        return Production(
+            self.root / "flow.yaml", Options(**flags), Surroundings(environ=environ, cwd=self.root, clock=Hasty())
+        )
 
     def plan(self, **flags: Any) -> Plan:
         return self.production(**flags).plan()
@@ -293,5 +332,5 @@ def test_the_sandbox_still_takes_it_and_warns(tmp_path: Path, overlay: str, code
     assert (codes(stage.plan()), stage.plan().problems) == ([code], ())
     done = stage.apply()
     assert done.exit is Exit.DONE
-    assert done.summary.nodes[NodeState.SUCCEEDED] == 1
+    assert done.summary.states == {"hero": NodeState.SUCCEEDED}
     assert stage.submissions == 1

@@ -325,3 +325,9 @@ def test_the_text_is_aligned_wrapped_and_summed() -> None:
     assert text.splitlines()[-1] == "1 problem, and 1 warning: an apply would not work as it is."
     assert doctor_text(rows[:2], colour=False, width=50).endswith("No problem; there is 1 warning.")
     assert doctor_text(rows[:1], colour=True, width=50) == "\x1b[32mok\x1b[0m       store  fine\nAll is well."
+
+
+@pytest.mark.parametrize(("left", "words"), [(300 << 10, "0.3 MiB free"), (5 << 28, "1.2 GiB free")])
+def test_little_room_is_told_as_little(tmp_path: Path, left: int, words: str) -> None:
+    tools = replace(LOTS, room=lambda folder: machine.Room(left, None))
+    assert found(health(tmp_path / "p", instruments=tools), "store space").found.startswith(words)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,16 @@ from tests.support.stage import Stage
 def full(*args: object, **kwargs: object) -> object:
     """Any write to a full disk."""
     raise OSError(errno.ENOSPC, "No space left on device", "somewhere")
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="macOS has no such names")
+def test_a_folder_whose_name_is_no_text_is_named(tmp_path: Path) -> None:
+    odd = tmp_path / os.fsdecode(b"d\xe9")
+    odd.mkdir()
+    with pytest.raises(FlowrunError, match=r"d\\xe9' is not UTF-8") as refused:
+        Stage(odd, CHAIN).apply()
+    assert refused.value.exit is Exit.WRONG
+    assert not (odd / ".flowrun").exists()
 
 
 def test_key_refused_stops_before_anything_is_sent(tmp_path: Path) -> None:

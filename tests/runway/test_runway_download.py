@@ -69,7 +69,7 @@ def test_it_goes_on_where_it_broke_off(breaks) -> None:
     assert {each.headers["if-range"] for each in seen[1:]} == {TAG}
     assert all("authorization" not in each.headers for each in seen)
     assert len(naps.taken) == len(seen) - 1
-    assert max(naps.taken) <= 3.0, "whatever brings bytes waits no longer the next time"
+    assert max(naps.taken) <= 0.5, "whatever brings bytes waits no longer the next time"
 
 
 @pytest.mark.parametrize(
@@ -158,9 +158,11 @@ def test_an_overloaded_server_is_asked_again_for_the_rest() -> None:
 
 
 def test_what_brings_nothing_again_and_again_ends() -> None:
-    result, _, seen = asyncio.run(downloaded(Server(60_000, *[http(503)] * 50)))
+    naps = Naps()
+    result, _, seen = asyncio.run(downloaded(Server(60_000, *[http(503)] * 50), naps))
     assert type(result) is TransientError
     assert len(seen) == 1 + MOST_IN_VAIN
+    assert naps.taken == sorted(naps.taken), "longer each time"
 
 
 def test_a_server_that_is_gone_is_an_end_too() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ from flowrun.media.frames import first_frame
 from flowrun.media.probe import probe_bytes
 from flowrun.operations.catalogue import Catalogue
 from flowrun.sandbox.messages import Response
-from flowrun.sandbox.recipe import facts_of
+from flowrun.sandbox.recipe import facts_of, takes
+from flowrun.sandbox.render import Render
 from flowrun.sandbox.scenario import read_scenario
 from flowrun.sandbox.service import Sandbox
 from flowrun.sandbox.state import MemoryState
@@ -218,3 +220,15 @@ def test_an_operation_that_an_overlay_adds_is_served() -> None:
     assert visitor.send("GET", "/v1/organization").json()["tier"]["models"]["big"]
     assert visitor.sandbox.report()["requests"]["image_upscale"] == 2
     state.close()
+
+
+def test_recipes_of_an_older_state_can_be_made() -> None:
+    visitor = Visitor()
+    task = visitor.create()
+    with visitor.sandbox.state.transaction() as books:
+        found = books.task(task)
+    assert found is not None
+    older = {name: each for name, each in json.loads(found.recipe).items() if name not in ("count", "type")}
+    recipe = json.dumps({**older, "format": 1})
+    assert takes(recipe) == [recipe]
+    assert probe_bytes(Render(recipe, visitor.sandbox.state.blobs)()).media_type == "image/png"

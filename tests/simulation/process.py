@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.simulation.model import Visit
-from tests.support.virtual_time import VirtualClock
+from tests.support.virtual_time import HangError, VirtualClock
+
+NAPS = 8_000  # of one process, whatever it waits for: polls, pauses, a second between two looks at a full model
 
 
 class Died(BaseException):
@@ -31,6 +33,7 @@ class Process:
     dead: str = ""
     stopped: int = 0
     over: bool = False
+    naps: int = 0
     frozen_until: float = 0.0
     sleepers: set[asyncio.Task[Any]] = field(default_factory=set)
 
@@ -72,6 +75,9 @@ class Process:
         return self.clock.now()
 
     async def _asleep(self, seconds: float) -> None:
+        self.naps += 1
+        if self.naps > NAPS:
+            raise HangError(f"{self.name} has slept {NAPS:,} times, and no end is in sight")
         task = asyncio.current_task()
         assert task is not None
         self.sleepers.add(task)

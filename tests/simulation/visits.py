@@ -117,10 +117,10 @@ class _Session:
             return await self._applied(process, resend)
         except (FlowrunError, DiagnosticError) as error:
             self._refused(process, error)
-        except HangError:
-            raise
         except BaseException as error:
-            if not (process.dead and (is_death(error) or isinstance(error, asyncio.CancelledError))):
+            if hang := _hang(error):
+                self.world.violated("hang", str(hang))
+            elif not (process.dead and (is_death(error) or isinstance(error, asyncio.CancelledError))):
                 self.world.violated("foreign-error", f"{process.name}: {_told(error)}")
         finally:
             process.over = True
@@ -253,6 +253,12 @@ class _Session:
             return bool(ledger.open() or ledger.uncertain())
         finally:
             ledger.close()
+
+
+def _hang(error: BaseException) -> HangError | None:
+    if isinstance(error, BaseExceptionGroup):
+        return next((found for each in error.exceptions if (found := _hang(each))), None)
+    return error if isinstance(error, HangError) else None
 
 
 def _told(error: BaseException) -> str:

@@ -52,11 +52,8 @@ def lengthened(value: Any) -> Any:
 def shape(value: Any) -> str:
     """What makes two bodies alike to a schema, nearly: fields, numbers, short words, and how long texts are."""
     if isinstance(value, str):
-        return (
-            value
-            if value.isascii() and len(value) < 24 and " " not in value
-            else f"{value.partition(':')[0]}~{len(value)}"
-        )
+        is_word = value.isascii() and len(value) < 24 and " " not in value
+        return value if is_word else f"{value.partition(':')[0] if ':' in value[:8] else ''}~{len(value)}"
     if isinstance(value, Mapping):
         return f"{{{','.join(f'{name}={shape(each)}' for name, each in sorted(value.items()))}}}"
     return f"[{','.join(map(shape, value))}]" if isinstance(value, list | tuple) else repr(value)

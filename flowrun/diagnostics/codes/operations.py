@@ -14,7 +14,8 @@ CODES = (
     Code(
         "unknown-model",
         "The operation exists, but no such model does it. One model may do several operations and most do one; the "
-        "hint names the operation a model belongs to, or the model that was probably meant.",
+        "hint names the operation a model belongs to, or the model that was probably meant. A model newer than flowrun is "
+        "made known by an overlay (`[catalogue]` in `flowrun.toml`), or let through unchecked by `--allow-unknown-models`.",
     ),
     Code(
         "unknown-input",

@@ -71,10 +71,15 @@ def _clones(source: Path, target: Path) -> bool:
         return reflink(one, other)
 
 
+def _size(count: int) -> str:
+    """Whole GiB and tenths; little is told in MiB, so that it is not told as none."""
+    return f"{count / (1 << 30):.1f} GiB" if count >= 1 << 30 else f"{count / (1 << 20):.1f} MiB"
+
+
 def _space(name: str, where: str, setting: str, left: Room) -> Iterator[Finding]:
     space = f"{name} space"
     files = "" if left.files is None else f", room for {left.files:,} files"
-    found = f"{left.bytes / (1 << 30):.1f} GiB free{files}"
+    found = f"{_size(left.bytes)} free{files}"
     if left.bytes < LITTLE or (left.files is not None and left.files < FEW):
         yield warning(space, f"{found} at {where}", f"free some, or set {setting} to a larger disk")
     else:

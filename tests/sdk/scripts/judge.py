@@ -27,7 +27,8 @@ VOICE = {"type": "runway-preset", "preset_id": "Maya"}
 STILL = {"model": "gen4_image", "prompt_text": "a fox", "ratio": "1280:720"}
 SLOW = {"model": "veo3.1_fast", "prompt_text": "a fox", "ratio": "1280:720", "duration": 4}  # 300 s by the scenario
 LONG = {"model": "veo3", "prompt_text": "a fox", "ratio": "1280:720", "duration": 8}  # 300 s
-COURSE = {"model": "veo3.1", "prompt_text": "a fox", "ratio": "1280:720", "duration": 4}  # 3 s
+COURSE = {"model": "gemini_2.5_flash", "prompt_text": "a fox", "ratio": "1344:768"}  # 10 s
+FILM = {"model": "veo3.1", "prompt_text": "a fox", "ratio": "1280:720", "duration": 4}
 WEB = httpx.Client(trust_env=False, verify=False, timeout=30)
 
 
@@ -51,7 +52,7 @@ def requests(image, film, speech):
             "ratio": "1280:720",
             "duration": 5,
         },
-        "text_to_video": {**COURSE, "audio": False},
+        "text_to_video": {**FILM, "audio": False},
         "video_to_video": {"model": "gen4_aleph", "prompt_text": "snow", "ratio": "1280:720", "video_uri": film},
         "character_performance": {
             "model": "act_two",
@@ -130,7 +131,7 @@ def retrieved_and_waited_for(client):
 
 def course(client):
     """The type of each status, in the order in which they were seen."""
-    task, seen = client.text_to_video.create(**COURSE).id, {}
+    task, seen = client.text_to_image.create(**COURSE).id, {}
     while "SUCCEEDED" not in seen:
         found = client.tasks.retrieve(task)
         seen[found.status] = kind(found)

@@ -1,0 +1,56 @@
+"""What simulation found, each as the smallest case that shows it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from flowrun.engine import events as ev
+from flowrun.production.applying import Applied
+from flowrun.production.exits import Exit
+from tests.support.stage import Stage
+from tests.support.virtual_time import VirtualClock, run_virtual
+
+STILLS = """
+    flowrun: 1
+    name: NAME
+    nodes:
+      still:
+        foreach: 2
+        uses: text_to_image
+        with: {model: gen4_image, promptText: "NAME {{ each.key }}", ratio: "1280:720"}
+"""
+
+
+def test_who_waits_for_a_slot_follows_the_tasks_that_a_stopped_process_left_in_it(tmp_path: Path) -> None:
+    """Two terminals, one model with two slots: Ctrl-C in the one that has them must not leave the other waiting for ever."""
+
+    def stop(interrupt: Callable[[int], None] | None, event: ev.Event) -> None:
+        if isinstance(event, ev.Progressed) and interrupt is not None:
+            interrupt(130)
+
+    scenario = "tier: 1\n"
+    stopped = Stage(tmp_path, STILLS.replace("NAME", "one"), scenario, file="one.yaml")
+    waits = Stage(tmp_path, STILLS.replace("NAME", "two"), scenario, file="two.yaml")
+
+    async def main(clock: VirtualClock) -> list[Applied]:
+        interrupt: list[Callable[[int], None]] = []
+
+        async def later() -> Applied:
+            await clock.sleep(1.0)
+            return await waits.production(clock).apply_async()
+
+        def emit(event: ev.Event) -> None:
+            stop(interrupt[0] if interrupt else None, event)
+
+        first: Any = stopped.production(clock).apply_async(emit=emit, interruptible=interrupt.append)
+        done = list(await asyncio.gather(first, later()))
+        waits.now = clock.now()
+        return done
+
+    done = run_virtual(main, longest=3600.0)
+    assert [each.exit for each in done] == [Exit.INTERRUPTED, Exit.DONE]
+    assert waits.sandbox["peak"] == {"gen4_image": 2}
+    assert waits.submissions == 4
