@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from flowrun.engine.states import USABLE
@@ -93,7 +93,9 @@ def test_interrupted_at_any_moment_it_ends_and_nothing_new_starts(case, after):
 @CAREFUL
 @given(cases(), st.integers(0, 9), st.integers(0, 9))
 def test_the_order_of_events_changes_no_outcome(case, one, other):
-    assert World(replace(case, seed=one)).run().outcomes == World(replace(case, seed=other)).run().outcomes
+    first, second = World(replace(case, seed=one)).run(), World(replace(case, seed=other)).run()
+    assume(first.nodes.keys() == second.nodes.keys())  # the graph may have been done before it could grow
+    assert first.outcomes == second.outcomes
 
 
 @CAREFUL

@@ -139,12 +139,13 @@ def test_a_handler_of_the_host_program_does_not_cost_the_answer_to_a_paid_reques
         logger.setLevel(level)
 
 
-def test_the_command_of_notify_hears_of_a_folder_that_is_no_utf_8(tmp_path: Path) -> None:
+def test_a_folder_that_is_no_utf_8_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
     root = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
-    stage = configured(Stage(root, ONE), "cat > told.json")
-    done = stage.apply()
-    assert (done.exit, done.warnings) == (Exit.DONE, [])
-    assert told(stage)["project"] == str(root)
+    stage = Stage(root, ONE)
+    with pytest.raises(FlowrunError) as caught:
+        stage.apply()
+    assert caught.value.exit is Exit.WRONG
+    assert not (root / ".flowrun").exists()
 
 
 def test_a_run_needs_no_installed_distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
