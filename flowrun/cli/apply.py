@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -56,6 +57,7 @@ def apply(file: Path, yes: bool, on_quota: str | None, verbose: bool, events: st
     options = options_of({**flags, "yes": yes, "wait_for_quota": wait})
     from flowrun.cli.pages import tell_applied
     from flowrun.cli.saved import tell_done
+    from flowrun.production.exits import Exit
     from flowrun.production.kept import open_production
     from flowrun.production.options import Surroundings
 
@@ -71,6 +73,10 @@ def apply(file: Path, yes: bool, on_quota: str | None, verbose: bool, events: st
                 sink.write(event)
 
         applied = production.apply(confirm=asker.confirm, emit=emit, interruptible=_signals)
+    if sink is not None and sink.trouble is not None:
+        applied = replace(
+            applied, exits=(*applied.exits, Exit.SURROUNDINGS), warnings=[*applied.warnings, sink.trouble]
+        )
     tell_done(production, output)
     _tell(production, applied, asker.agreed, watch.seconds, output)
     tell_applied(production, applied, asker.agreed, file, watch.seconds, output)
@@ -165,13 +171,15 @@ def _event_sink(where: str | None) -> Iterator[_Sink | None]:
 
 
 class _Sink:
-    """Where events go as NDJSON. A reader that goes away ends the stream, not the run."""
+    """Where events go as NDJSON. A reader that goes away, or a disk that is full, ends the stream, not the run. `trouble`: what
+    ended it, where that is to be told."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream: TextIO | None = stream
+        self.trouble: str | None = None
 
     def write(self, event: Event) -> None:
-        """One line. Raises OSError where the file cannot take it."""
+        """One line, as long as the stream takes it."""
         from flowrun.engine.events import to_json
 
         if self._stream is None:
@@ -184,7 +192,7 @@ class _Sink:
             os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())  # so that the last flush has a place
             self._stream = None
             if not isinstance(error, BrokenPipeError):
-                raise OSError(error.errno, f"--events: {error.strerror}", name) from error
+                self.trouble = f"--events: {error.strerror} ({name}); what came after is not in it"
 
 
 def _tell(production: Production, applied: Applied, proposal: Proposal | None, elapsed: float, output: Output) -> None:

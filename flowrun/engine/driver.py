@@ -299,7 +299,7 @@ class Driver:
     def _stop(self, now: bool) -> None:
         """Let go of what only waits for the API; `now`: of what is being sent or collected too."""
         self._stopping = True
-        for unit in list(self._tasks) if now else list(self._polling):
+        for unit in list(self._tasks) if now else sorted(self._polling):
             if unit in self._tasks and unit in self.scheduler.units:
                 self._tasks[unit].cancel()
 

@@ -128,10 +128,10 @@ class Apply:
             self.exits.extend(_exits_of(self.summary, self.driver, self._signal))
             code = first(self.exits)
             self.emit(ev.RunEnded(now(), code.value, self.summary.to_json()))
-            self._end(row, code)
+            warnings = self._recorded(row, code)
         if self._deaf is not None and not isinstance(self._deaf, BrokenPipeError):
             raise self._deaf
-        return Applied(self.run, self.summary, tuple(dict.fromkeys(self.exits)))
+        return Applied(self.run, self.summary, tuple(dict.fromkeys(self.exits)), warnings=warnings)
 
     # -- running
 
@@ -298,6 +298,15 @@ class Apply:
         row = RunRow(self.run, bound.choice.name, flow.name, flow.profile, self.manifest, bound.around.clock.now())
         bound.store.runs.begin(row)
         return row
+
+    def _recorded(self, row: RunRow, code: Exit) -> list[str]:
+        """Write the run's end down; where that fails, what to tell of it: the run itself is on record in ledger and store."""
+        try:
+            self._end(row, code)
+        except OSError as error:
+            self.exits.append(Exit.SURROUNDINGS)
+            return [f"the run could not be added to the history: {error}; what it made is in the store"]
+        return []
 
     def _end(self, row: RunRow, code: Exit) -> None:
         bound = self.bound

@@ -14,6 +14,7 @@ from flowrun.engine.states import NodeState
 from flowrun.production.exits import Exit, FlowrunError
 from flowrun.store.blobs import DiskBlobs
 from flowrun.store.records import DiskPicks
+from flowrun.store.runs import DiskRuns
 from tests.production.test_main_path import CHAIN, FIVE
 from tests.support.stage import Stage
 
@@ -162,3 +163,15 @@ def test_a_full_model_is_told_of_once(tmp_path: Path) -> None:
     queued = [event.unit for event in stage.events if isinstance(event, ev.Queued)]
     assert queued
     assert len(queued) == len(set(queued))
+
+
+def test_a_history_that_cannot_be_written_costs_no_summary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage(tmp_path, CHAIN)
+    monkeypatch.setattr(DiskRuns, "end", full)
+    done = stage.apply()
+    assert done.exit is Exit.SURROUNDINGS
+    assert done.summary.submitted > 0
+    assert "could not be added to the history" in done.warnings[0]
+    monkeypatch.undo()
+    again = stage.apply()
+    assert (again.exit, again.summary.submitted) == (Exit.DONE, 0)
