@@ -57,8 +57,9 @@ class Served:
 def open_server(options: ServerOptions, around: Surroundings | None = None) -> Iterator[Served]:
     """`around`: where the project is whose settings name the catalogue; None: the one that ships.
 
-    Raises DiagnosticError for a bad scenario, setting or overlay; FlowrunError for one that is not there, a port that is taken, a state that
-    cannot be used."""
+    Raises DiagnosticError for a bad scenario, setting or overlay; FlowrunError for one that is not there, a port that is
+    taken, a state that cannot be used.
+    """
     catalogue = _served(options, around)
     scenario = None if options.scenario is None else scenario_at(options.scenario, catalogue)
     with _folder(options.state) as folder, _listening(options) as listener:

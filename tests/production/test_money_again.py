@@ -26,7 +26,6 @@ from flowrun.production.production import Proposal
 from flowrun.production.queries import forget_uncertain
 from flowrun.secret import Secret
 from tests.production.saved_plans import carry_out, save
-from tests.production.test_notify import configured, told
 from tests.production.test_settings_in_use import KEY, OTHER_KEY, STUDIO, checked
 from tests.support.stage import Stage
 from tests.support.virtual_time import VirtualClock, run_virtual
