@@ -264,7 +264,8 @@ def models_page() -> str:
         "under a cap with `--allow-unknown-price` only. The seconds are a first guess, replaced by what was learned. Characters "
         "are counted as the API counts them, in UTF-16 code units.",
         f"Models come from the API's description, or from {code(*DEFAULT_OVERLAYS)}, which tells what has changed since. "
-        "[The catalogue](../guides/catalogue.md) says how to add, change and retire models without code.",
+        "[The catalogue](../guides/catalogue.md) says how to add, change and retire models without code; [coverage](coverage.md) "
+        "shows every input of every model in use.",
         table(("operation", "makes", "models"), map(_operation_row, found.operations.values())),
         *map(operation, found.operations.values()),
         "## Sources of prices",

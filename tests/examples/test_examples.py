@@ -115,6 +115,7 @@ def test_hello_image_through_the_python_api(tmp_path: Path, monkeypatch: pytest.
     assert load(tmp_path / "hello-image" / "hello.yaml", sandbox=True).plan().is_done
 
 
+@pytest.mark.long
 def test_fox_trailer_in_full_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RUNWAYML_BASE_URL", raising=False)
     folder = copied("fox-trailer", tmp_path / "fox-trailer")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from flowrun.diagnostics.model import DiagnosticError
 from flowrun.digest import of_bytes
 from flowrun.engine import events as ev
 from flowrun.media.probe import probe
+from flowrun.operations.catalogue import catalogue
 from flowrun.production.exits import Exit, FlowrunError
 from flowrun.production.options import Surroundings
 from flowrun.production.production import Production
@@ -62,13 +64,14 @@ def noise(side: int) -> bytes:
 def bodies(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What was sent to create tasks."""
     sent: list[dict[str, Any]] = []
-    submit = RunwayClient.submit
+    exchange = RunwayClient._exchange
 
-    async def recorded(client: RunwayClient, path: str, body: dict[str, Any]) -> Any:
-        sent.append(body)
-        return await submit(client, path, body)
+    async def recorded(client: RunwayClient, request: httpx.Request, call: str) -> Any:
+        if request.method == "POST" and request.url.path.rpartition("/")[2] in catalogue().operations:
+            sent.append(json.loads(request.content))
+        return await exchange(client, request, call)
 
-    monkeypatch.setattr(RunwayClient, "submit", recorded)
+    monkeypatch.setattr(RunwayClient, "_exchange", recorded)
     return sent
 
 

@@ -206,6 +206,7 @@ def test_a_file_that_is_too_small_is_refused(client: RunwayML) -> None:
 # tasks
 
 
+@pytest.mark.long
 def test_the_sdks_own_waiting(served: HttpSandbox) -> None:
     """Its first look is after 4.5 to 7.5 s, so all waits go on at once."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from flowrun.media.facts import MediaFacts
 from flowrun.operations.catalogue import Catalogue, described
 from flowrun.operations.spec import ModelSpec
 from flowrun.plan.model import Cost
@@ -22,21 +21,23 @@ Every operation with every model, from a manifest through the client and the san
 from what it saw, and fails where an input is not used, a request is refused, or an output is not as asked.
 
 An input is counted wherever it stands in a request, and once for each form that it may have: an image alone and a list of images
-are two, and so are `character.uri` as an image and as a film. Each request that was sent is checked against the API's own schema.
-The output and the price are those of the first request. What each model takes is in [operations and models](models.md)."""
+are two, `character.uri` as an image and as a film are two, and so are a first and a last frame. Each request that was sent is
+held against the schema that it has to follow. Output and price are those of the first request, which has every input at once.
+What each model takes is in [operations and models](models.md)."""
 DESCRIBED = """\
 ## The API's description
 
-By hand, in `tests/production/every_model.yaml`; served as the API was on the day of its description."""
+Requests written by hand, in `tests/production/every_model.yaml`; served as the API was on the day of its description, and each
+held against that."""
 TODAY = """\
 ## The API today
 
-Requests made from the catalogue's schemas, with small media; served as the API is today. A retired model is warned of: the live API
-refuses it."""
+Requests made from the catalogue's schemas, with small media; served as the API is today. A retired model is warned of: the live
+API refuses it."""
 OTHERS = """\
 ## The other endpoints
 
-What flowrun asks beside generations; each was asked in the same run."""
+What is asked beside generations, by the same tests."""
 
 
 @dataclass(frozen=True)
@@ -102,9 +103,8 @@ def price(cost: Cost) -> str:
     return f"{found} credit{'' if found == '1' else 's'}"
 
 
-
 def page(described_rows: Iterable[Row], today_rows: Iterable[Row], others: Mapping[str, str]) -> str:
-    endpoints = _table(("endpoint", "asked"), ((f"`{name}`", what) for name, what in others.items()))
+    endpoints = _table(("endpoint", "for"), ((f"`{name}`", what) for name, what in others.items()))
     tables = (
         DESCRIBED,
         _table(HEADS, (each.cells() for each in described_rows)),

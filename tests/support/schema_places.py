@@ -1,13 +1,15 @@
 """The places of a request's schema: every input there is, however deep, and every form it may take. Owns listing them, telling
 which of them a request uses, and making requests that use all.
 
-``promptImage (image)`` and ``promptImage[].uri (image)`` are two places, as two forms of one input are.
+``promptImage (image)`` and ``promptImage[].uri (image)`` are two places, as two forms of one input are; so are the first and the
+last position of a frame.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import jsonschema_rs
@@ -31,12 +33,15 @@ def places(schema: Mapping[str, Any], path: str = "") -> Iterator[str]:
             yield from places(each, f"{path}.{name}".lstrip("."))
     elif "items" in schema:
         yield from places(schema["items"], f"{path}[]")
+    elif told := _told(schema, path):
+        yield from (f"{path} {each}" for each in told)
     else:
-        yield _leaf(schema, path)
+        yield path
 
 
-def _leaf(schema: Mapping[str, Any], path: str) -> str:
-    return f"{path} {schema['const']}" if "const" in schema else path
+def _told(leaf: Mapping[str, Any], path: str) -> Sequence[Any]:
+    """The options of a leaf that are told apart: what names a form, and the positions of frames."""
+    return [leaf["const"]] if "const" in leaf else leaf.get("enum", ()) if path.endswith(f".{FRAMES}") else ()
 
 
 def used(schema: Mapping[str, Any], value: Any, path: str = "") -> Iterator[str]:
@@ -57,7 +62,7 @@ def used(schema: Mapping[str, Any], value: Any, path: str = "") -> Iterator[str]
         for each in value:
             yield from used(schema["items"], each, f"{path}[]")
     else:
-        yield _leaf(schema, path)
+        yield f"{path} {value}" if _told(schema, path) else path
 
 
 def requests(schema: Mapping[str, Any], fill: Fill) -> list[dict[str, Any]]:
@@ -65,14 +70,18 @@ def requests(schema: Mapping[str, Any], fill: Fill) -> list[dict[str, Any]]:
     name. Raises AssertionError where they do not."""
     missing, found = set(places(schema)), []
     for turn in range(4):
-        made = _value(schema, "", turn, fill)
-        new = missing & set(used(schema, made))
+        new = missing & set(used(schema, _value(schema, "", turn, partial(_addressed, fill))))
         if new:
-            found.append(made)
+            found.append(_value(schema, "", turn, fill))
         missing -= new
         if not missing:
             return found
     raise AssertionError(f"no request uses {', '.join(sorted(missing))}")
+
+
+def _addressed(fill: Fill, name: str, node: Mapping[str, Any]) -> Any:
+    """With media as an address, where a manifest may have a template."""
+    return "https://example.com/media" if "mediaSlot" in node else fill(name, node)
 
 
 def _value(node: Mapping[str, Any], name: str, turn: int, fill: Fill) -> Any:

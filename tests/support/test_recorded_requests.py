@@ -112,6 +112,7 @@ def test_sends(ratio):
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("workers", [(), ("-n", "2")])
 @pytest.mark.parametrize(("ratio", "code"), [("1920:1080", 0), ("9:16", 1)])
 def test_a_session_fails_for_a_violation(tmp_path: Path, workers: tuple[str, ...], ratio: str, code: int) -> None:

@@ -6,12 +6,14 @@ assert ran.calls["hero"].files[0].kind is MediaKind.IMAGE
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import httpx
 import jsonschema_rs
 import pytest
 import yaml
@@ -117,17 +119,20 @@ def _is_of(export: str, node: str) -> bool:
 
 @dataclass
 class _Sent:
+    """Hears answers with a task, and the path and the body of what they answer, as they went over the wire."""
+
     by_task: dict[str, tuple[str, Any]] = field(default_factory=dict)
 
     def listen(self, patch: pytest.MonkeyPatch) -> None:
-        submit = RunwayClient.submit
+        exchange = RunwayClient._exchange
 
-        async def heard(client: RunwayClient, path: str, body: Mapping[str, Any]) -> Any:
-            accepted = await submit(client, path, body)
-            self.by_task[accepted.task] = (path, body)
-            return accepted
+        async def heard(client: RunwayClient, request: httpx.Request, call: str) -> Any:
+            reply = await exchange(client, request, call)
+            if request.method == "POST" and reply.ok and "id" in (answer := json.loads(reply.body or b"{}")):
+                self.by_task[answer["id"]] = (request.url.path, json.loads(request.content))
+            return reply
 
-        patch.setattr(RunwayClient, "submit", heard)
+        patch.setattr(RunwayClient, "_exchange", heard)
 
 
 def complaints(schema: Mapping[str, Any], body: Any) -> list[str]:
