@@ -17,7 +17,7 @@ __all__ = ["load", "load_async"]
 def __getattr__(name: str) -> Any:
     """`load` and its twin are imported when they are first asked for: importing flowrun does no work."""
     if name in __all__:
-        from flowrun.production import production
+        from flowrun.production import loading
 
-        return getattr(production, name)
+        return getattr(loading, name)
     raise AttributeError(f"module 'flowrun' has no attribute '{name}'")

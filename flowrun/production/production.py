@@ -7,8 +7,6 @@ production.apply(max_credits=400)
 
 from __future__ import annotations
 
-import asyncio
-import json
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -21,12 +19,10 @@ from flowrun.action import env_names
 from flowrun.diagnostics.model import Diagnostic, DiagnosticError, Severity
 from flowrun.engine import events as ev
 from flowrun.engine.estimate import expected_seconds
-from flowrun.graph.address import Address
 from flowrun.graph.build import build
 from flowrun.graph.model import Graph
 from flowrun.graph.outcomes import Outcomes
 from flowrun.graph.scope import ScopeSource
-from flowrun.graph.select import SelectionError, select
 from flowrun.ids import RunId
 from flowrun.manifest import Flow, Manifest, read, resolve
 from flowrun.plan.model import Decision
@@ -41,7 +37,7 @@ from flowrun.production.exits import Exit, FlowrunError
 from flowrun.production.expecting import as_quick, quick_seconds
 from flowrun.production.exporting import check_folder, files_to_export, make_exporter, name_exports
 from flowrun.production.inputs import DiskInputs
-from flowrun.production.kept import Kept, open_production
+from flowrun.production.kept import Kept
 from flowrun.production.loops import run_alone, to_the_end
 from flowrun.production.masking import Masker
 from flowrun.production.offline import check_options, check_plan
@@ -53,6 +49,7 @@ from flowrun.production.run_log import RunLog
 from flowrun.production.running import carried_out, open_log
 from flowrun.production.saved import check_target, is_saved_plan, write_saved_plan
 from flowrun.production.saving import Snapshot, plan_to_keep
+from flowrun.production.selecting import named, selected
 from flowrun.store.location import find_project
 from flowrun.store.memory import MemoryBlobs, MemoryUrls
 
@@ -315,9 +312,9 @@ class Production:
         quick = quick_seconds(graph) if at.choice.is_local else {}
         return Wishes(
             provider=at.choice.name,
-            selected=_selected(graph, options.select, options.exclude, "--select") if chosen else None,
-            forced=_named(graph, options.force, "--force"),
-            resend=_named(graph, options.resend, "--resend"),
+            selected=selected(graph, options.select, options.exclude, "--select") if chosen else None,
+            forced=named(graph, options.force, "--force"),
+            resend=named(graph, options.resend, "--resend"),
             retry_rejected=options.retry_rejected,
             spent=self.kept.spent(at.ledger) if self.kept else frozenset(),
             seconds=quick | {kind: sorted(times)[len(times) // 2] for kind, times in learned.items() if times},
@@ -410,49 +407,3 @@ def _unseen_secrets(plan: Plan) -> list[Diagnostic]:
 def _stop_on_problems(problems: list[Diagnostic]) -> None:
     if any(problem.is_error for problem in problems):
         raise DiagnosticError(problems)
-
-
-def _selected(graph: Graph, include: tuple[str, ...], exclude: tuple[str, ...], flag: str) -> frozenset[Address]:
-    try:
-        return select(graph, include, exclude)
-    except SelectionError as error:
-        raise FlowrunError(Exit.WRONG, f"{flag}: {error}", error.hint) from None
-
-
-def _named(graph: Graph, texts: tuple[str, ...], flag: str) -> frozenset[Address]:
-    """Instances a flag names, each with its take where one is given."""
-    found: set[Address] = set()
-    for text in texts:
-        name, mark, take = text.partition("#")
-        addresses = _selected(graph, (name,), (), flag)
-        if mark and not (take.isascii() and take.isdigit() and int(take) >= 1):
-            raise FlowrunError(Exit.WRONG, f"{flag}: '{take}' is no take", f"write {name}#1")
-        found |= {at.of_take(int(take)) for at in addresses} if mark else addresses
-    return frozenset(found)
-
-
-def load(path: str | Path, *, vars: Mapping[str, Any] | None = None, **options: Any) -> Production:
-    """A production from a manifest, or from a saved plan. `vars` as values or texts; `options` as the fields of Options,
-    where one text will do for a list of one and for a path: ``load("a.yaml", force="hero", max_credits=400)``.
-
-    Raises DiagnosticError, whose `diagnostics` tell file, line and column of every mistake; TypeError for an option that
-    does not exist.
-    """
-    given = tuple(
-        f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in (vars or {}).items()
-    )
-    read_as = {name: _option(name, value) for name, value in options.items()}
-    return open_production(Path(path), Options(vars=given, **read_as), Surroundings())
-
-
-async def load_async(path: str | Path, *, vars: Mapping[str, Any] | None = None, **options: Any) -> Production:
-    """`load`, inside a running event loop: it works in another thread."""
-    return await asyncio.to_thread(lambda: load(path, vars=vars, **options))
-
-
-def _option(name: str, value: Any) -> Any:
-    if name in ("select", "exclude", "force", "resend"):
-        return (value,) if isinstance(value, str) else tuple(value)
-    if name == "vars_files":
-        return tuple(map(Path, [value] if isinstance(value, str | Path) else value))
-    return Path(value) if name in ("scenario", "out") and value is not None else value

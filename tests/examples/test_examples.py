@@ -13,7 +13,7 @@ from flowrun.media.facts import MediaFacts, MediaKind
 from flowrun.media.probe import probe
 from flowrun.plan.model import Decision
 from flowrun.production.exits import Exit
-from flowrun.production.production import load
+from flowrun.production.loading import load
 from tests.examples.stage import EXAMPLES, Stage, copied
 from tests.support.media_checks import distance, first_frame_distance, frames, frames_differ
 
