@@ -3,7 +3,7 @@ the derived seed. Owns nothing that is kept but remembered uploads."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, BinaryIO
 
@@ -66,12 +66,24 @@ def _transport(media: MediaInput, ports: Ports, run: Run, *, uploads_work: bool 
     )
 
 
-def give_up_urls(attempt: Attempt) -> bool:
-    """The API could not fetch an input: from now on all that went by an address go another way. False: none did."""
-    ports, inputs = attempt.ports, attempt.doc.inputs.values()
-    by_url = {each.digest.sha256 for each in inputs if isinstance(_transport(each, ports, attempt.run), Url)}
-    ports.unfetched.update(by_url)
+def give_up_urls(attempt: Attempt, body: Mapping[str, Any]) -> bool:
+    """The API could not fetch an input: from now on all that `body` gave by an address go another way. False: it gave none.
+    What was sent counts: another request may have given the same addresses up meanwhile."""
+    by_url = {sha256 for sha256, text in sent_media(attempt.doc.request, body) if text.startswith("https://")}
+    attempt.ports.unfetched.update(by_url)
     return bool(by_url)
+
+
+def sent_media(request: Any, body: Any) -> Iterator[tuple[str, str]]:
+    """The sha256 of each media input in a document's `request`, with what stood for it in the `body` that was sent."""
+    if isinstance(request, Mapping) and MEDIA in request:
+        yield request[MEDIA], body
+    elif isinstance(request, Mapping) and isinstance(body, Mapping):  # the other marks stand for texts
+        for name, each in request.items():
+            yield from sent_media(each, body[name])
+    elif isinstance(request, list) and isinstance(body, list):
+        for each, sent in zip(request, body, strict=True):
+            yield from sent_media(each, sent)
 
 
 async def _text_of(media: MediaInput, attempt: Attempt) -> str:
@@ -103,6 +115,7 @@ async def _upload(media: MediaInput, attempt: Attempt) -> Transport:
         if isinstance(transport, CannotTravel):
             raise AttemptError(_cannot_travel(transport, error)) from error
         return transport
+    ports.uploaded[made.uri] = ports.clock.now()
     ports.uploads.set(RememberedUpload(ports.account, digest, made.uri, made.expires_at))
     return Uploaded(made.uri)
 

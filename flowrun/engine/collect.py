@@ -79,6 +79,7 @@ async def _fetch(attempt: Attempt, seen: Task, number: int) -> StoredFile:
 
 
 def _count(failures: int, error: Exception, seen: Task) -> int:
+    log.say("engine", "not-downloaded", level=log.WARNING, task=seen.id, tries=failures + 1, message=str(error))
     if failures + 1 >= TRIES:
         raise AttemptError(_not_collected(seen, error)) from error
     return failures + 1

@@ -76,6 +76,7 @@ class Ports:
     speaker: str = ""  # hash of the key that asks; none: there is but one
     mask: Callable[[str], str] = mask  # takes what must not be shown out of a foreign text
     unfetched: set[str] = field(default_factory=set)  # by sha256: inputs whose address the API could not fetch
+    uploaded: dict[str, float] = field(default_factory=dict)  # by URI: when this run made the upload
 
     def poll_seconds(self) -> float | None:
         """Seconds between polls that a sandbox allows; None: the API's own rule."""

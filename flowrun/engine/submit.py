@@ -86,7 +86,7 @@ def _refused(attempt: Attempt, error: NotAcceptedError, body: Mapping[str, Any])
     failure = of_refusal(error, attempt.ports.rng, attempt.place(map(reworded, error.problems)))
     if give_up_uploads(attempt, body, error.problems):
         return replace(failure, verdict=Verdict.RESEND)
-    if error.kind is SubmitFailure.INPUT_UNFETCHED and not give_up_urls(attempt):
+    if error.kind is SubmitFailure.INPUT_UNFETCHED and not give_up_urls(attempt, body):
         return replace(failure, verdict=Verdict.FAIL)
     return failure
 

@@ -65,7 +65,9 @@ class Summary:
                 self.submitted += 1
                 self._book(unit, credits)
             case ev.Stored(unit=unit, credits=credits):
-                if unit in self._spent:  # else another run submitted it, and counted it
+                if (
+                    unit in self._spent and credits is not None
+                ):  # else another run counted it, or nothing better is known
                     self._book(unit, credits)
             case ev.AttemptFailed():
                 self._failed(event)

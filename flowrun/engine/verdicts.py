@@ -90,7 +90,7 @@ def of_failed_task(task: Task, doc: ActionDoc, place: Place = unplaced) -> tuple
     failure = Failure(
         _verdict(rule),
         code,
-        _with(rule.what, problems),
+        _with(rule.what, problems, _kept(rule, credits)),
         rule.change,
         task.id,
         credits,
@@ -100,6 +100,11 @@ def of_failed_task(task: Task, doc: ActionDoc, place: Place = unplaced) -> tuple
         problems,
     )
     return failure, Failed(code, rule.what, rule.rejected, rule.input_refused), credits
+
+
+def _kept(rule: FailureRule, credits: int | None) -> str:
+    """Where the API's figure and what is known of refunds disagree; a refund may come later."""
+    return f"so far the API counts {credits} credits for it" if credits and rule.charged is Charged.NO else ""
 
 
 def _verdict(rule: FailureRule) -> Verdict:

@@ -28,7 +28,7 @@ def below(tree: Tree | None, steps: Iterable[Any]) -> Tree | None:
     for step in steps:
         if isinstance(tree, Mapping):
             tree = tree.get(str(step))
-        elif isinstance(tree, Sequence) and isinstance(step, int) and step < len(tree.items):
+        elif isinstance(tree, Sequence) and isinstance(step, int) and 0 <= step < len(tree.items):
             tree = tree.items[step]
         else:
             return None

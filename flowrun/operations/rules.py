@@ -14,9 +14,11 @@ from typing import Any
 from flowrun.diagnostics.model import Severity
 from flowrun.operations.check import FactsOf, value_at
 from flowrun.operations.model import UNKNOWN, Path, Problem, Retired, dotted
+from flowrun.operations.near import by_nearness
 
 Rule = Callable[[Any, FactsOf], Iterator[Problem]]
 ANY_MODEL = "*"
+ALTERNATIVES = 4  # other models that a retired one names; the reference has them all
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,7 @@ def retired_problem(model: str, retired: Retired, alternatives: Sequence[str]) -
     """A warning: the live API refuses this model. An emulator of the description's day still has it."""
     since = f" since {retired.since.isoformat()}" if retired.since else ""
     successor = f"its successor is {retired.successor}" if retired.successor else "it has no successor"
-    others = f"; of this operation, {', '.join(alternatives)} can be used" if alternatives else ""
+    others = f"; of this operation, {_few(by_nearness(model, alternatives))} can be used" if alternatives else ""
     message = f"{model} is retired: the live API refuses it{since}"
     return Problem(("model",), "retired-model", message, f"{successor}{others}", Severity.WARNING)
 
@@ -139,3 +141,8 @@ def live_refusal(problem: Problem) -> Problem:
     return Problem(
         problem.path, "live-refuses", message, problem.hint, Severity.WARNING, problem.missing, problem.earlier
     )
+
+
+def _few(names: Sequence[str]) -> str:
+    named, more = names[:ALTERNATIVES], len(names) - ALTERNATIVES
+    return f"{', '.join(named)} and {more} more" if more > 0 else ", ".join(named)

@@ -140,8 +140,9 @@ def files_to_export(named: Named, exporter: Exporter, bound: Bound) -> int:
 def export_all(named: Named, exporter: Exporter, bound: Bound, emit: Callable[[ev.Event], None]) -> None:
     """Place every file that is there; tell what became of each output. Raises OSError, FolderOwnedError."""
     wanted = _wanted(named)
+    unmade = [export for _, export in named.placings if export.file is None]
     pending = {(each.output, str(each.address)) for each in named.absent if each.why == "missing"}
-    pending |= {(export.output, str(export.address)) for _, export in named.placings if export.file is None}
+    pending |= {(export.output, str(export.address)) for export in unmade}
     report = exporter.run(wanted, pending=pending, overwrite=bound.options.overwrite, prune=bound.options.prune)
     now = bound.around.clock.now()
     for placed in report.placements:
@@ -150,6 +151,8 @@ def export_all(named: Named, exporter: Exporter, bound: Bound, emit: Callable[[e
         emit(ev.Exported(now, orphan.file.output, str(orphan.target), "removed" if orphan.removed else "orphan"))
     for each in named.absent:
         emit(ev.Exported(now, each.output, "", each.why))
+    for export in unmade:  # not reached: by a limit, a cap or an interrupt
+        emit(ev.Exported(now, export.output, "", "missing"))
 
 
 __all__ = ["FolderOwnedError", "Named", "check_folder", "export_all", "make_exporter", "name_exports"]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from flowrun import digest
+from flowrun.engine.failure import AttemptError
 from flowrun.engine.follow import GONE
 from flowrun.graph.address import Address, parse
 from flowrun.ids import RunId, TaskId
@@ -18,10 +20,13 @@ from flowrun.production.exporting import make_exporter
 from flowrun.production.options import Options, Surroundings
 from flowrun.production.organization import read_organization
 from flowrun.production.production import Production
-from flowrun.runway.errors import Afterwards
+from flowrun.runway.errors import Afterwards, GoneError, RunwayError
 from flowrun.runway.values import Organization
 from flowrun.store.location import find_project
 from flowrun.store.protocol import AmbiguousRunError, Result, RunRow, StepRow
+
+_TASK_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)  # the description's form: a UUID
+_TASK_ID_HINT = "give it whole, as the API does: 36 characters, such as 1f0c3b52-8a54-4c1e-9f3b-2d6f0a7c9e11"
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,13 +203,17 @@ def _unknown_of(production: Production, node: str, at: Bound) -> list[TaskId]:
 def adopt_task(production: Production, node: str, task: str) -> str:
     """Settle a node's uncertain intent: this task is its answer. The next apply collects it. The take's address.
 
-    Raises FlowrunError: nothing is uncertain there, several are, or the task is on record already.
+    Raises FlowrunError: `task` is no id, or none that the API knows or can be asked about; nothing is uncertain there, several
+    are, or the task is on record already.
     """
+    if _TASK_ID.fullmatch(task) is None:  # an id that the API does not know would end as a lost task, for good
+        raise FlowrunError(Exit.WRONG, f"{task[:64]!r} is no task id; nothing was settled", _TASK_ID_HINT)
     with production.open() as at:
         rows = _uncertain_of(production, node, at)
         if len(rows) > 1:
             takes = ", ".join(sorted(row.origin.address for row in rows))
             raise FlowrunError(Exit.WRONG, f"'{node}' has several uncertain submissions", f"name one: {takes}")
+        asyncio.run(_check_task(at, TaskId(task)))
         try:
             at.ledger.decide(rows[0].intent, Adopted(TaskId(task)))
         except ValueError as error:
@@ -212,6 +221,20 @@ def adopt_task(production: Production, node: str, task: str) -> str:
                 Exit.WRONG, f"task {task} cannot be adopted: {error}", "flowrun status lists tasks"
             ) from None
     return rows[0].origin.address
+
+
+async def _check_task(at: Bound, task: TaskId) -> None:
+    """A task that is not there would be settled as lost, and paid for again. Asking costs nothing. Raises FlowrunError."""
+    try:
+        await at.client().task(task)
+    except GoneError as error:
+        hint = "copy the id from where the task is listed; a task of another key is known to that key only"
+        raise FlowrunError(Exit.WRONG, f"the API knows no task {task}; nothing was settled", hint) from error
+    except (RunwayError, AttemptError) as error:
+        message = f"the API cannot be asked about task {task}: {error}; nothing was settled"
+        raise FlowrunError(Exit.SURROUNDINGS, message, "check key and network, and adopt again") from error
+    finally:
+        await at.close_client()
 
 
 def _uncertain_of(production: Production, node: str, at: Bound) -> list[IntentRow]:

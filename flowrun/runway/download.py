@@ -105,10 +105,13 @@ class Downloads:
             if response.status_code in TRY_AGAIN or response.status_code >= 500:
                 return _unserved(response, call)
             _check_rest(response, had, call)
-            return await _taken(response, write, had, call)
+            broke = await _taken(response, write, had, call)
         finally:
             with suppress(httpx.HTTPError):
                 await response.aclose()
+        if broke is None and had.size != had.total:  # an end in good order, but not where the answer said
+            broke = _BrokeOffError(f"{call}: {had.size} bytes came of {had.total}")
+        return broke
 
     async def _open(self, url: Secret, call: str, more: dict[str, str] | None = None) -> httpx.Response:
         headers = {"Accept-Encoding": "identity", **(more or {})}
@@ -138,9 +141,14 @@ def _checked(response: httpx.Response, call: str) -> _Had:
     promised, tag = headers.get("content-length", ""), headers.get("etag", "")
     total = int(promised) if promised.isdecimal() else None
     _check_size(total or 0, call)
-    plain = headers.get("content-encoding", "identity").lower() == "identity"
-    ranges = plain and "bytes" in headers.get("accept-ranges", "").lower()
+    ranges = _is_plain(response) and "bytes" in headers.get("accept-ranges", "").lower()
     return _Had(media_type or None, total, tag if tag.startswith('"') else None, ranges)
+
+
+def _is_plain(response: httpx.Response) -> bool:
+    """Whether the body's bytes are the file's."""
+    encoding: str = response.headers.get("content-encoding", "identity")
+    return encoding.lower() == "identity"
 
 
 def _check_size(size: int, call: str) -> None:
@@ -156,7 +164,7 @@ def _check_rest(response: httpx.Response, had: _Had, call: str) -> None:
     found = _CONTENT_RANGE.fullmatch(response.headers.get("content-range", "").strip())
     tag = response.headers.get("etag", had.tag)
     fits = found is not None and (int(found[1]), int(found[2]) + 1, int(found[3])) == (had.size, had.total, had.total)
-    if status != 206 or not fits or tag != had.tag:
+    if status != 206 or not fits or tag != had.tag or not _is_plain(response):
         raise TransientError(f"{call}: it broke off, and the rest of the same bytes is not to be had", status=status)
 
 

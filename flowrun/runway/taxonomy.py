@@ -79,7 +79,7 @@ NOT_SENT: Final = frozenset(each.error for each in BREAKS if isinstance(each.kin
 STATUSES: Mapping[int, Kind] = MappingProxyType(
     {
         301: SubmitFailure.ENDPOINT_GONE,
-        302: SubmitFailure.ENDPOINT_GONE,
+        302: Lost.CANNOT_TELL,  # after a POST it may mean that it was done
         307: SubmitFailure.ENDPOINT_GONE,
         308: SubmitFailure.ENDPOINT_GONE,
         400: SubmitFailure.REFUSED_INPUT,
@@ -88,12 +88,12 @@ STATUSES: Mapping[int, Kind] = MappingProxyType(
         403: SubmitFailure.KEY_REFUSED,
         404: SubmitFailure.ENDPOINT_GONE,
         405: SubmitFailure.ENDPOINT_GONE,
-        408: SubmitFailure.OVERLOADED,  # the request did not arrive whole
+        408: Lost.CANNOT_TELL,  # nothing says on which side the time ran out
         410: SubmitFailure.ENDPOINT_GONE,
         413: SubmitFailure.TOO_LARGE,
         415: SubmitFailure.REFUSED_INPUT,
         422: SubmitFailure.REFUSED_INPUT,
-        425: SubmitFailure.OVERLOADED,
+        425: Lost.CANNOT_TELL,
         429: SubmitFailure.QUOTA,
         500: Lost.CANNOT_TELL,
         502: SubmitFailure.OVERLOADED,  # the API documents it as shedding load; `provider.resend_502` doubts it

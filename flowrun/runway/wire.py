@@ -15,16 +15,20 @@ from pydantic.alias_generators import to_camel
 from flowrun.ids import TaskId
 from flowrun.runway.values import Accepted, ModelLimits, Organization, OutputUrl, Task, TaskStatus, UsageRow
 
+MOST = 1 << 53  # no count of anything is larger: it would go neither into a float nor into the ledger
+
 
 def _count(value: Any) -> int | None:
-    """A number rounded up to a whole one; None for what is none."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    """A number rounded up to a whole one; None for what is none, and for what cannot be one."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -MOST <= value <= MOST:
         return None
     return math.ceil(value)
 
 
 def _credits(value: Any) -> int | None:
-    return _count(value.get("credits")) if isinstance(value, dict) else None
+    """A price; a negative one is none, for it would make room below a cap."""
+    found = _count(value.get("credits")) if isinstance(value, dict) else None
+    return None if found is None or found < 0 else found
 
 
 def _fraction(value: Any) -> float | None:

@@ -52,6 +52,7 @@ def uncertain_ways(node: str, typed: Typed) -> list[tuple[str, str]]:
     return [
         ("send it again (may pay twice):", typed.resend(node)),
         ("nothing came of it:", typed.forget(node)),
+        ("a task is its answer:", typed.adopt(node)),
     ]
 
 

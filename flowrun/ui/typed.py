@@ -39,6 +39,9 @@ class Typed:
     def forget(self, node: str) -> str:
         return self._command("forget", (node,))
 
+    def adopt(self, node: str) -> str:
+        return f"{self._command('adopt', (node,))} --task ID"
+
     def resend(self, node: str) -> str:
         return self.apply("--resend", node)
 

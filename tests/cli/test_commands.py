@@ -287,6 +287,12 @@ def test_adopt_takes_the_lost_answer_up(project: Console) -> None:
     state = SqliteState(project.root / ".flowrun/sandbox/api")
     [submission] = Sandbox(state).report()["submissions"]
     state.close()
+    for wrong in (submission["id"][:8], submission["id"] + "0", "nonsense"):
+        said = project("adopt", "flow.yaml", "hero", "--task", wrong)
+        assert (said.code, "is no task id; nothing was settled" in said.err) == (2, True)
+    other = "0" * 8 + submission["id"][8:]
+    said = project("adopt", "flow.yaml", "hero", "--task", other)
+    assert (said.code, f"the API knows no task {other}; nothing was settled" in said.err) == (2, True)
     said = project("adopt", "flow.yaml", "hero", "--task", submission["id"])
     assert said.code == 0, said.err
     assert project("adopt", "flow.yaml", "hero", "--task", submission["id"]).code == 2

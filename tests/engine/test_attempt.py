@@ -188,6 +188,13 @@ def test_a_failed_task_means_what_the_table_says(code, charged):
     told(story)
 
 
+def test_a_price_that_the_api_tells_of_a_refunded_failure_is_shown():
+    failure, _, credits = judged(seen("FAILED", failure_code="INTERNAL", charged=5), a_doc())
+    assert (credits, "the API counts 5 credits" in failure.message) == (5, True)
+    failure, _, _ = judged(seen("FAILED", failure_code="INTERNAL", charged=0), a_doc())
+    assert "counts" not in failure.message
+
+
 def test_the_verdicts_of_failed_tasks_follow_the_tables_columns():
     for code, rule in FAILURES.items():
         failure, failed, _ = judged(seen("FAILED", failure_code=code), a_doc())

@@ -12,7 +12,7 @@ import pytest
 
 from flowrun.action import ActionDoc, MediaInput
 from flowrun.engine.attempt import execute
-from flowrun.engine.body import build_body, needs_preparing, prepare
+from flowrun.engine.body import build_body, needs_preparing, prepare, sent_media
 from flowrun.engine.failure import AttemptError, Verdict
 from flowrun.runway.errors import KeyRefusedError, TransientError
 from flowrun.runway.media_in import FreshUrl
@@ -152,5 +152,22 @@ def test_cancelled_while_uploading_nothing_is_held():
         with pytest.raises(asyncio.CancelledError):
             await work
         assert (world.claims, world.held, world.ledger.uncertain()) == ([], {}, ())
+
+    told(story)
+
+
+def test_what_stood_for_a_media_input_is_told_among_all_other_marks():
+    async def story(world: World) -> None:
+        world.env = {"CLIENT": Secret("ACME")}
+        digest = world.blobs.put(io.BytesIO(b"xyz"))
+        request = {
+            "text": {"$text": ["for ", {"$env": "CLIENT"}]},
+            "ref": {"$uri": "runway://x"},
+            "n": [1, None, ["a"]],
+        }
+        request |= {"images": [{"uri": {"$media": digest.sha256}, "tag": "fox"}]}
+        doc = a_doc(request=request, inputs={digest.sha256: MediaInput(digest, "image/png")}, seed=9)
+        body = await build_body(world.process().attempt(doc))
+        assert list(sent_media(doc.request, body)) == [(digest.sha256, "data:image/png;base64,eHl6")]
 
     told(story)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+from collections import deque
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -101,3 +104,22 @@ def test_nothing_secret_stands_in_what_a_failure_says() -> None:
     assert (hidden.message, hidden.hint) == ("of ****", "ask ****")
     assert str(hidden.problems[0]) == "f:1:2: promptText: no ****"
     assert masked(Failure(Verdict.FAIL, "x", "plain"), str).hint is None
+
+
+def test_two_requests_on_their_way_with_one_address_are_both_sent_another_way() -> None:
+    async def story(world: World) -> list[Verdict]:
+        digest = world.blobs.put(io.BytesIO(b"x" * 9))
+        media = {digest.sha256: MediaInput(digest, "image/png", ADDRESS)}
+        request = {"images": [{"uri": {"$media": digest.sha256}}]}
+        anne = world.process()
+        ports = anne.ports()
+        docs = [a_doc(name, request=request, inputs=media) for name in "ab"]
+        attempts = [replace(anne.attempt(doc), ports=ports) for doc in docs]
+        world.api.submissions += [unfetched(), unfetched()]
+        ends = await asyncio.gather(*map(execute, attempts), return_exceptions=True)
+        assert world.api.submissions == deque()
+        world.api.submissions += [unfetched(), unfetched()]
+        ends += await asyncio.gather(*map(execute, attempts), return_exceptions=True)
+        return [each.failure.verdict for each in ends if isinstance(each, AttemptError)]
+
+    assert told(story) == [Verdict.RESEND, Verdict.RESEND, Verdict.FAIL, Verdict.FAIL]

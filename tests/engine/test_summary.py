@@ -65,6 +65,11 @@ def test_the_newest_word_on_a_price_holds():
     assert (known.credits, known.unpriced) == (7, 0)
 
 
+def test_an_estimate_of_the_api_stands_where_the_end_tells_no_price():
+    kept = fold(ev.Submitted(1.0, "a#1", "t", 25), ev.Stored(2.0, "a#1", "t", "r", (), None))
+    assert (kept.credits, kept.unpriced) == (25, 0)
+
+
 def test_attempts_are_counted_side_by_side():
     """A task that failed at a price, and its retry."""
     attempts = fold(

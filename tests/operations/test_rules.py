@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from flowrun.diagnostics.model import Severity
@@ -130,6 +132,7 @@ def test_a_retired_model_is_a_warning(operation: str, model: str, successor: str
     assert (problem.code, problem.path, problem.severity) == ("retired-model", ("model",), Severity.WARNING)
     assert problem.hint.startswith(f"its successor is {successor}; of this operation, ")
     assert model not in problem.hint.split(", ")
+    assert re.search(r"operation, (\S+, ){3}\S+ and \d+ more can be used$", problem.hint), "a few, not two dozen"
     assert not problem.is_error
 
 

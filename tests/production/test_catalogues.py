@@ -107,6 +107,47 @@ def test_an_overlay_adds_a_model_without_code(tmp_path: Path) -> None:
     assert stage.submissions == 2
 
 
+SEVERAL = """\
+format: 1
+about: A model that makes several pictures of one request.
+operations:
+  text_to_image:
+    models:
+      house_image: {like: gen4_image, properties: {outputCount: {type: integer, minimum: 1, maximum: 4, default: 1}}}
+prices:
+  house_image: {credits: 3, unit: image, input: outputCount, as_of: 2026-11-23, source: [a mail]}
+"""
+SHEET = """
+    flowrun: 1
+    name: sheet
+    nodes:
+      hero:
+        uses: text_to_image
+        with: {model: house_image, promptText: "a red fox", ratio: "1280:720", outputCount: 3}
+      shot:
+        uses: image_to_video
+        with: {model: gen4_turbo, promptImage: "{{ nodes.hero.outputs[2] }}", ratio: "1280:720", duration: 5}
+    outputs: {first: "{{ nodes.hero.output }}", all: "{{ nodes.hero.outputs }}", shot: "{{ nodes.shot.output }}"}
+"""
+
+
+def test_all_that_one_request_makes_is_kept_and_referred_to_and_paid_once(tmp_path: Path) -> None:
+    stage = staged(tmp_path, SHEET, SEVERAL)
+    done = stage.apply()
+    assert (done.exit, stage.submissions, stage.sandbox["charges"]["spent"]) == (Exit.DONE, 2, 3 * 3 + 5 * 5)
+    exports = {name: path.read_bytes() for name, path in stage.exports().items()}
+    pictures = {name: data for name, data in exports.items() if name.endswith(".png")}
+    assert (len(exports), len(pictures), len(set(pictures.values()))) == (5, 4, 3), "the first of three, twice"
+    downloads = stage.sandbox["requests"]["download"]
+    for path in stage.exports().values():
+        path.unlink()
+    again = stage.apply()
+    assert (again.exit, stage.submissions, stage.sandbox["requests"]["download"]) == (Exit.DONE, 2, downloads)
+    assert {name: path.read_bytes() for name, path in stage.exports().items()} == exports
+    stage.edit("outputs[2]", "outputs[1]")
+    assert (stage.apply().exit, stage.submissions) == (Exit.DONE, 3)
+
+
 def test_the_editors_schema_of_a_project_has_its_models(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -246,11 +246,15 @@ def test_a_download_that_is_cut_goes_on(tmp_path: Path) -> None:
     assert all(probe(path) for path in stage.exports().values())
 
 
-@pytest.mark.parametrize("wrong", ["html", "truncated"])
-def test_what_is_no_media_is_never_kept(tmp_path: Path, wrong: str) -> None:
+@pytest.mark.parametrize("wrong", ["html", "truncated", "empty", "other"])
+def test_what_is_no_media_is_never_kept(tmp_path: Path, wrong: str, caplog: pytest.LogCaptureFixture) -> None:
     stage = Stage(tmp_path, FOX, scenario=f"faults: [{{on: download, do: {{wrong_content: {wrong}}}}}]\n")
-    done = stage.apply()
+    with caplog.at_level("WARNING", logger="flowrun"):
+        done = stage.apply()
     assert done.exit is Exit.FAILED
+    noted = [each.getMessage() for each in caplog.records if "not-downloaded" in each.getMessage()]
+    assert len(noted) == stage.sandbox["requests"]["download"] == 8
+    assert not any("_jwt" in line for line in noted)
     assert done.summary.troubles["hero#1"].code == "not-collected"
     blobs = tmp_path / ".flowrun/sandbox/blobs"
     assert [path for path in blobs.rglob("*") if path.is_file()] == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 
 import httpx
 import pytest
@@ -199,3 +200,41 @@ def test_no_generation_is_that_large(announced, monkeypatch) -> None:
     with pytest.raises(RefusedError, match="1000 bytes"):
         asyncio.run(_from([httpx.Response(200, headers=headers, stream=httpx.ByteStream(DATA))], written.extend))
     assert bool(written) is not announced
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Content_Length": "70000"}, {"Content_Encoding": "gzip"}], ids=["a shorter rest", "an encoded rest"]
+)
+def test_a_rest_that_is_not_all_that_is_missing_is_no_end(headers) -> None:
+    """It says that it goes to the last byte, brings fewer, and ends in good order."""
+    body = gzip.compress(DATA[30_000:]) if "Content_Encoding" in headers else DATA[30_000:100_000]
+    named = {"Content-Range": f"bytes 30000-{LAST}/{len(DATA)}", "ETag": TAG}
+    named |= {name.replace("_", "-"): value for name, value in headers.items()} | {"Content-Length": str(len(body))}
+    written = bytearray()
+
+    async def broken():
+        yield DATA[:30_000]
+        raise httpx.ReadError("reset")
+
+    answers = [
+        httpx.Response(200, headers=_named(SERVES_RANGES, len(DATA)), content=broken()),
+        httpx.Response(206, headers=named, stream=httpx.ByteStream(body)),
+        httpx.Response(416),
+    ]
+    with pytest.raises(TransientError):
+        asyncio.run(_from(answers, written.extend))
+    assert bytes(written) == DATA[: len(written)], "never bytes that are none of it"
+
+
+def test_what_a_shorter_rest_leaves_missing_is_asked_for() -> None:
+    short = [http(206, DATA[30_000:70_000], Content_Range=f"bytes 30000-{LAST}/{len(DATA)}", **SERVES_RANGES)]
+
+    async def broken():
+        yield DATA[:30_000]
+        raise httpx.ReadError("reset")
+
+    answers = [httpx.Response(200, headers=_named(SERVES_RANGES, len(DATA)), content=broken())]
+    answers += [_response(each) for each in (*short, rest(begin=70_000))]
+    written = bytearray()
+    assert asyncio.run(_from(answers, written.extend)).size == len(DATA)
+    assert bytes(written) == DATA

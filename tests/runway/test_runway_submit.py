@@ -278,11 +278,14 @@ STATUS_ROWS = [
     (301, {}, SubmitFailure.ENDPOINT_GONE),
     (307, {}, SubmitFailure.ENDPOINT_GONE),
     (308, {}, SubmitFailure.ENDPOINT_GONE),
+    (302, {}, LOST),
     (303, {}, LOST),
     (304, {}, LOST),
-    (408, {}, SubmitFailure.OVERLOADED),
+    (408, {}, LOST),
+    (425, {}, LOST),
     (409, {}, SubmitFailure.REFUSED_INPUT),
     (413, {}, SubmitFailure.TOO_LARGE),
+    (421, {}, SubmitFailure.REFUSED_INPUT),
     (422, {}, SubmitFailure.REFUSED_INPUT),
     (429, {"error": "slow"}, SubmitFailure.QUOTA),
     (502, {}, SubmitFailure.OVERLOADED),
@@ -300,6 +303,11 @@ STATUS_ROWS = [
     (204, "", LOST),
     (200, {"id": TASK, "estimatedCost": "soon", "new": [1]}, Accepted(TASK, None)),
     (200, {"id": TASK, "estimatedCost": {"credits": 25}}, Accepted(TASK, 25)),
+    (200, {"id": TASK, "estimatedCost": {"credits": 0}}, Accepted(TASK, 0)),
+    (200, {"id": TASK, "estimatedCost": {"credits": -5}}, Accepted(TASK, None)),
+    (200, {"id": TASK, "estimatedCost": {"credits": 1e300}}, Accepted(TASK, None)),
+    (200, {"id": TASK, "estimatedCost": {"credits": 10**400}}, Accepted(TASK, None)),
+    (200, f'{{"id": "{TASK}", "estimatedCost": {{"credits": NaN}}}}', Accepted(TASK, None)),
 ]
 
 
@@ -411,3 +419,40 @@ def test_a_creation_waits_longer_for_its_answer_than_other_calls() -> None:
     asyncio.run(scene())
     assert times["POST"] == {"connect": 10.0, "pool": 60.0, "write": 60.0, "read": 150.0}
     assert times["GET"] == {"connect": 10.0, "pool": 60.0, "write": 60.0, "read": 60.0}
+
+
+@pytest.mark.parametrize("end", [CLOSE, RESET], ids=["closed", "reset"])
+def test_a_kept_connection_that_ends_under_a_creation_is_uncertain_and_not_tried_on_another(end) -> None:
+    """The server may have read the request before it closed; no layer below may send it a second time."""
+
+    def script(seen):
+        return [end] if seen.method == "POST" else [http(200, b'{"tier": {"models": {}}, "creditBalance": 1}')]
+
+    async def scene():
+        async with Loopback(script) as server, open_http(trust_env=False) as client:
+            api = client_for(client, server.url)
+            await api.organization()
+            with pytest.raises(AnswerLostError):
+                await api.submit(PATH, BODY)
+            return server
+
+    server = asyncio.run(scene())
+    assert ([each.method for each in server.seen], server.connections) == (["GET", "POST"], 1)
+
+
+def test_a_kept_connection_that_ended_before_is_replaced_and_the_creation_leaves_once() -> None:
+    def script(seen):
+        if seen.method == "POST":
+            return [http(200, json.dumps({"id": TASK}).encode())]
+        return [http(200, b'{"tier": {"models": {}}, "creditBalance": 1}'), CLOSE]
+
+    async def scene():
+        async with Loopback(script) as server, open_http(trust_env=False) as client:
+            api = client_for(client, server.url)
+            await api.organization()
+            await asyncio.gather(*server._tasks)  # closed by now; the client has not looked
+            assert await api.submit(PATH, BODY) == Accepted(TASK)
+            return server
+
+    server = asyncio.run(scene())
+    assert ([each.method for each in server.seen], server.connections) == (["GET", "POST"], 2)
