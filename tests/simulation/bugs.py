@@ -1,20 +1,27 @@
-"""Five mistakes that people make, laid over the real code, to prove that the simulation would see them. Owns the mistakes: each is
-a list of patches, as `simulate` takes them."""
+"""Five mistakes that people make, laid over the real code, to prove that the simulation would see them. Owns the mistakes: each
+is a list of patches, as `simulate` takes them."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from flowrun.engine import attempt as attempts
 from flowrun.engine.failure import AttemptError, Failure, Verdict
+from flowrun.engine.ports import Attempt
 from flowrun.ledger.protocol import Failed, IntentOutcome
 from flowrun.ledger.tables import where
 from flowrun.ledger.transactions import FactLedger
 from flowrun.runway.client import RunwayClient
 from flowrun.runway.errors import AnswerLostError
-from flowrun.store.landing import Landing
+from flowrun.runway.values import Task
+from flowrun.store.landing import Draft, Landing
+from flowrun.store.protocol import Result
+from flowrun.store.results import DiskResults
+from tests.simulation.process import moment
 
 Patches = list[tuple[Any, str, Any]]
 
@@ -46,50 +53,31 @@ def lease_freed_on_owner_death() -> Patches:
 
 
 def commit_before_blob() -> Patches:
-    """What belongs to a result comes into the store after it: its file is written first, and a death in between leaves half."""
-    real = Landing.land
+    """A result is written before its blobs are in the store, and a death in between leaves half."""
+    landing, committing = Landing.land, DiskResults.commit
     late: list[Callable[[], None]] = []
 
-    def land(self: Landing, draft: Any, target: Any, *, mode: int) -> None:
-        if target.parent.parent.name != "blobs":
-            real(self, draft, target, mode=mode)
+    def land(self: Landing, draft: Draft, target: Path, *, mode: int) -> None:
+        if "blobs" not in target.parts:
+            landing(self, draft, target, mode=mode)
             return
         draft.stream.flush()
         data = draft.path.read_bytes()
-        late.append(lambda: self.write(target, data, mode=mode))
+        late.append(lambda: _put(target, data))
 
-    return [(Landing, "land", land), *_then(late)]
-
-
-def _then(late: list[Callable[[], None]]) -> Patches:
-    from flowrun.store.blobs import DiskBlobs
-    from flowrun.store.results import DiskResults
-
-    commit, writing = DiskResults.commit, Landing.write
-
-    def commit_first(self: DiskResults, result: Any) -> None:
-        commit(self, result)
+    def commit(self: DiskResults, result: Result) -> None:
+        committing(self, result)
         while late:
             late.pop()()
 
-    def write(self: Landing, target: Any, data: bytes, *, mode: int = 0o644) -> None:
-        if target.parent.parent.name != "blobs":
-            writing(self, target, data, mode=mode)
-            return
-        with self.draft() as draft:
-            draft.stream.write(data)
-            draft.stream.flush()
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _moment(f"before store.land blobs/{target.name}")
-            draft.path.replace(target)
-
-    return [(DiskResults, "commit", commit_first), (DiskResults, "_admit", lambda self, result: None), (Landing, "write", write)]
+    admitted: Patches = [(DiskResults, "_admit", lambda self, result: None)]
+    return [*admitted, (Landing, "land", land), (DiskResults, "commit", commit)]
 
 
-def _moment(name: str) -> None:
-    from tests.simulation.process import moment
-
-    moment(name)
+def _put(target: Path, data: bytes) -> None:
+    moment("before store.land blobs")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(data)
 
 
 def budget_checked_after_submit() -> Patches:
@@ -106,14 +94,19 @@ def budget_checked_after_submit() -> Patches:
 
 
 def download_skipped_on_stop() -> Patches:
-    """After Ctrl-C a task that has ended is settled and its output is left where it is."""
+    """After Ctrl-C a task that has ended is settled, and its output is left where it is."""
     real = attempts.collect
 
-    async def collect(attempt: Any, seen: Any, submitted_at: float) -> Any:
-        if attempt.run.stopping():
-            attempt.ports.ledger.settle(seen.id, Failed("STOPPED", "The run was stopped."), None)
-            raise AttemptError(Failure(Verdict.FAIL, "stopped", "The run was stopped.", task=seen.id))
-        return await real(attempt, seen, submitted_at)
+    async def collect(attempt: Attempt, seen: Task, submitted_at: float) -> Result:
+        work = asyncio.ensure_future(real(attempt, seen, submitted_at))
+        while not (work.done() or attempt.run.stopping()):
+            await asyncio.wait([work], timeout=0.005)
+        if work.done():
+            return work.result()
+        work.cancel()
+        await asyncio.wait([work])
+        attempt.ports.ledger.settle(seen.id, Failed("STOPPED", "The run was stopped."), None)
+        raise AttemptError(Failure(Verdict.FAIL, "stopped", "The run was stopped.", task=seen.id))
 
     return [(attempts, "collect", collect)]
 

@@ -23,42 +23,37 @@ from tests.simulation.oracle import Wanted, evaluate
 from tests.simulation.process import Process
 from tests.simulation.world import ViolationError, World
 
-MAY_SEND = (Decision.RUN, Decision.UNDECIDED, Decision.RESUME)
-
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A plan as it was agreed to: by address its decision, the most requests, and its takes' decisions."""
+    """A plan as it was agreed to. `may_send`: keys that it showed as to be generated or taken up, whoever of several twins sends
+    them; `undecided`: by address, the most requests."""
 
-    steps: Mapping[str, tuple[Decision, int, Mapping[int, Decision]]]
+    may_send: frozenset[str]
+    undecided: Mapping[str, int]
+    decisions: Mapping[str, str]
 
     @classmethod
-    def of(cls, plan: Plan, world: World) -> Snapshot:
-        return cls(
-            {
-                str(at): (step.decision, step.most_submissions, {take.take: take.decision for take in step.takes})
-                for at, step in plan.steps.items()
-            }
-        )
+    def of(cls, plan: Plan) -> Snapshot:
+        takes = [take for step in plan.steps.values() for take in step.takes if take.doc is not None]
+        sends = (take.doc.key for take in takes if take.doc and take.decision in (Decision.RUN, Decision.RESUME))
+        undecided = {
+            str(at): each.most_submissions for at, each in plan.steps.items() if each.decision is Decision.UNDECIDED
+        }
+        return cls(frozenset(sends), undecided, {str(at): each.decision.value for at, each in plan.steps.items()})
 
 
 def check_agreement(world: World, process: Process, agreed: Snapshot | None) -> None:
-    """What a process submitted stood in the plan that it showed."""
-    sent: dict[str, set[int]] = defaultdict(set)
+    """What a process submitted stood in the plan that it showed: nothing that it called a hit, and nothing besides."""
+    beyond: dict[str, set[str]] = defaultdict(set)
     for each in world.accepted:
-        if each.process is process:
-            address, _, take = each.row.origin.address.partition("#")
-            sent[address].add(int(take))
-    for address, takes in sent.items():
-        if agreed is None or address not in agreed.steps:
-            world.violated("unplanned", f"{address} was sent, and no plan showed it")
-            continue
-        decision, most, shown = agreed.steps[address]
-        wrong = [take for take in takes if shown and shown.get(take) not in (Decision.RUN, Decision.RESUME)]
-        resumed = sum(1 for take in shown.values() if take is Decision.RESUME)
-        if decision not in MAY_SEND or wrong or len(takes) > most + resumed:
-            told = f"{decision}, at most {most} requests, takes {dict(shown)}"
-            world.violated("unplanned", f"takes {sorted(takes)} of {address} were sent; the plan said {told}")
+        if each.process is process and (agreed is None or each.row.key not in agreed.may_send):
+            beyond[each.row.origin.address.partition("#")[0]].add(each.row.key)
+    for address, keys in beyond.items():
+        most = agreed.undecided.get(address, 0) if agreed else 0
+        if len(keys) > most:
+            said = agreed.decisions.get(address, "nothing") if agreed else "nothing"
+            world.violated("unplanned", f"{address} sent {len(keys)} requests; the plan said {said}, at most {most}")
 
 
 # -- the store

@@ -22,6 +22,29 @@ _CODES = (
     "NEVER.HEARD.OF",
 )
 _EDITS = ("prompt", "prompt", "row+", "row-", "rename", "takes", "salt", "when", "drop")
+_DEATHS = (
+    *("before ledger.intend", "after ledger.intend", "before ledger.submitted", "after ledger.submitted"),
+    *("before POST v1/text_to_image", "before POST v1/text_to_video"),
+    *(f"after POST v1/{each}, unanswered" for each in ("text_to_image", "text_to_video", "sound_effect")),
+    *(
+        "before ledger.ended",
+        "after ledger.ended",
+        "before GET outputs",
+        "within a download",
+        "before store.land blobs",
+    ),
+    *("after store.land blobs", "before store.index", "before store.land results", "after store.land results"),
+    *("before ledger.settle", "after ledger.settle", "before store.land picks", "after store.land picks"),
+    *(
+        "before ledger.lost",
+        "after ledger.lost",
+        "before ledger.refused",
+        "after ledger.refused",
+        "before ledger.decide",
+    ),
+    *("after ledger.decide", "after ledger.reap", "before ledger.retire", "within export", "before store.land exports"),
+)
+_STOPS = ("Decided", "Granted", "Submitted", "Progressed", "Ended", "Stored", "AttemptFailed", "Queued")
 _SETTLES = ("leave", "resend", "forget", "adopt", "adopt")
 
 
@@ -99,20 +122,16 @@ def _edit(rng: random.Random) -> Edit:
 
 
 def _visit(rng: random.Random, delay: float) -> Visit:
-    death = int(3 * 1.09 ** rng.uniform(0, 60)) if rng.random() < 0.5 else None
+    death = _death(rng) if rng.random() < 0.55 else None
     freeze = (
         (int(3 * 1.09 ** rng.uniform(0, 55)), rng.choice((20.0, 45.0, 100.0, 400.0))) if rng.random() < 0.15 else None
-    )
-    once = int(2 * 1.1 ** rng.uniform(0, 36))
-    interrupts = (
-        rng.choice(((once,), (once, once + 1), (once, once + rng.randrange(1, 12)))) if rng.random() < 0.25 else ()
     )
     return Visit(
         delay=delay,
         host=rng.choice((0, 0, 0, 1)),
         death=death,
         freeze=freeze,
-        interrupts=interrupts,
+        interrupts=_interrupts(rng) if rng.random() < 0.25 else (),
         max_credits=rng.choice((None, None, None, None, 10, 25, 60)),
         force=(rng.randrange(8),) if rng.random() < 0.1 else (),
         select=(rng.randrange(8),) if rng.random() < 0.06 else (),
@@ -120,6 +139,20 @@ def _visit(rng: random.Random, delay: float) -> Visit:
         fail_fast=rng.random() < 0.08,
         wait_for_quota=rng.random() < 0.3,
     )
+
+
+def _death(rng: random.Random) -> int | tuple[str, int]:
+    """Anywhere, or where it hurts."""
+    anywhere = int(3 * 1.09 ** rng.uniform(0, 60))
+    return anywhere if rng.random() < 0.6 else (rng.choice(_DEATHS), rng.choice((1, 1, 1, 2, 3)))
+
+
+def _interrupts(rng: random.Random) -> tuple[int | tuple[str, int], ...]:
+    once = int(2 * 1.1 ** rng.uniform(0, 36))
+    anywhere: tuple[tuple[int, ...], ...] = ((once,), (once, once + 1), (once, once + rng.randrange(1, 12)))
+    if rng.random() < 0.5:
+        return rng.choice(anywhere)
+    return tuple((name, rng.choice((1, 1, 2, 3))) for name in rng.sample(_STOPS, rng.choice((1, 1, 2))))
 
 
 def _fault(rng: random.Random) -> Mapping[str, Any]:

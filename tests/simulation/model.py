@@ -89,15 +89,16 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One process that applies. `death`: the moment at which it dies, counted over its ledger, store and network operations;
-    `freeze`: a moment and seconds for which it stands still; `interrupts`: numbers of the events at which a person presses
-    Ctrl-C; `host`: whether others can see it end; `force`: numbers of addresses."""
+    """One process that applies. `death`: the moment at which it dies, counted over its ledger, store and network operations, or
+    over those of one name;
+    `freeze`: a moment and seconds for which it stands still; `interrupts`: numbers of the events, of all or of one name, at
+    which a person presses Ctrl-C; `host`: whether others can see it end; `force`: numbers of addresses."""
 
     delay: float = 0.0
     host: int = 0
-    death: int | None = None
+    death: int | tuple[str, int] | None = None
     freeze: tuple[int, float] | None = None
-    interrupts: tuple[int, ...] = ()
+    interrupts: tuple[int | tuple[str, int], ...] = ()
     max_credits: int | None = None
     force: tuple[int, ...] = ()
     select: tuple[int, ...] = ()

@@ -24,6 +24,7 @@ WRITES = (
     *("claim", "reserve", "intend", "release", "refused", "lost", "submitted", "decide"),
     *("ended", "settle", "heartbeat", "reap", "retire"),
 )
+FOLDERS = ("blobs", "results", "picks", "uploads", "exports")
 READS = ("last", "open", "rejections", "uncertain", "unanswered", "tasks")
 
 
@@ -58,7 +59,7 @@ def ports(world: Any) -> list[tuple[Any, str, Any]]:
         (production, "secrets", SimpleNamespace(token_hex=world.token)),
         (owner, "os", SimpleNamespace(getpid=lambda: _process().pid)),
         (owner, "socket", SimpleNamespace(gethostname=lambda: _process().host)),
-        (owner, "_lives", lambda pid: world.lives(pid)),
+        (owner, "_lives", world.lives),
         (owner, "_started", lambda pid: 1),
     ]
     if os.name != "nt":
@@ -96,7 +97,7 @@ def _refused(method: Callable[..., Any]) -> Any:
 
 
 def _target(landing: Any, draft: Any, target: Any, **more: Any) -> str:
-    return f" {target.parent.parent.name}/{target.parent.name}"
+    return f" {next((each for each in target.parts[::-1] if each in FOLDERS), 'else')}"
 
 
 def _intending(method: Callable[..., Any], world: Any) -> Any:

@@ -4,6 +4,7 @@ moment at which it dies. Owns dying: from that moment on no port of it does anyt
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -29,7 +30,8 @@ class Process:
     clock: VirtualClock
     tell: Callable[[str], None]
     moments: int = 0
-    events: int = 0
+    named: Counter[str] = field(default_factory=Counter)
+    events: Counter[str] = field(default_factory=Counter)
     dead: str = ""
     stopped: int = 0
     over: bool = False
@@ -45,20 +47,33 @@ class Process:
     def lives(self) -> bool:
         return not (self.dead or self.over)
 
+    @property
+    def death(self) -> tuple[str, int] | None:
+        """Where it died, in words that hold in a smaller case too."""
+        return (self.dead, self.named[self.dead]) if self.dead else None
+
     def moment(self, name: str) -> None:
         """Before or after an operation. Raises Died, from the visit's death on."""
         if self.dead:
             raise Died(name)
         self.moments += 1
+        self.named[name] += 1
         if self.visit.freeze is not None and self.visit.freeze[0] == self.moments:
             self.frozen_until = self.clock.now() + self.visit.freeze[1]
             self.tell(f"stands still for {self.visit.freeze[1]:g} s {name}")
-        if self.visit.death == self.moments:
+        if self.visit.death in (self.moments, (name, self.named[name])):
             self.dead = name
             self.tell(f"dies {name}")
             for each in list(self.sleepers):
                 each.cancel()
             raise Died(name)
+
+    def is_stopped_at(self, event: str) -> bool:
+        """Count one more event; whether a person presses Ctrl-C at it."""
+        self.events[event] += 1
+        stops = bool({self.events.total(), (event, self.events[event])} & set(self.visit.interrupts))
+        self.stopped += stops
+        return stops
 
     async def thaw(self) -> None:
         """Wait until it goes on. Raises Died."""

@@ -35,12 +35,13 @@ RAM = Path("/dev/shm")
 
 @dataclass(slots=True)
 class Report:
-    """What came of one case. `violation`: None where every promise was kept."""
+    """What came of one case. `violation`: None where all was kept; `deaths`: where each process died, in order."""
 
     case: Case
     tally: Counter[str]
     trace: list[str]
     violation: ViolationError | None = None
+    deaths: list[tuple[str, int] | None] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -141,16 +142,14 @@ class _Session:
         interrupt: list[Callable[[int], None]] = []
 
         def confirm(proposal: Proposal) -> bool:
-            self.snapshots[process] = Snapshot.of(proposal.plan, self.world)
+            self.snapshots[process] = Snapshot.of(proposal.plan)
             steps = ", ".join(f"{at} {step.decision}" for at, step in proposal.plan.steps.items())
             self.world.tell(f"plan: {steps}")
             return True
 
         def emit(event: Any) -> None:
-            process.events += 1
             _tell_event(self.world, event)
-            if process.events in process.visit.interrupts and interrupt:
-                process.stopped += 1
+            if interrupt and process.is_stopped_at(type(event).__name__):
                 self.world.tally["interrupt"] += 1
                 self.world.tell("Ctrl-C")
                 interrupt[0](130)
@@ -272,7 +271,8 @@ _QUIET_EVENTS = ("Progressed", "Queued", "Woke", "LimitsRead", "Expanded", "Prep
 
 def _tell_event(world: World, event: Any) -> None:
     name = type(event).__name__
-    world.tally[f"event {name}"] += name == "AttemptFailed"
+    if name == "AttemptFailed":
+        world.tally[f"failure {event.code}"] += 1
     if name not in _QUIET_EVENTS:
         told = (getattr(event, each, None) for each in ("unit", "address", "task", "status", "code", "decision", "how"))
         world.tell(f"{name} {' '.join(str(each) for each in told if each)}")
@@ -292,6 +292,7 @@ def simulate(case: Case, changes: list[tuple[Any, str, Any]] | None = None) -> R
     except ViolationError as error:
         report.violation = error
     finally:
+        report.deaths = [each.death for each in world.processes]
         world.state.end()
         shutil.rmtree(folder, ignore_errors=True)
     return report

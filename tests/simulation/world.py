@@ -73,7 +73,7 @@ class World:
     now: float
     state: KeptState = field(default_factory=KeptState)
     round: Round = field(default_factory=Round)
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     processes: list[Process] = field(default_factory=list)
     accepted: list[Accepted] = field(default_factory=list)
     grants: Counter[str] = field(default_factory=Counter)
@@ -142,7 +142,7 @@ class World:
 
         def exchange(method: str, url: str, headers: Any, body: bytes) -> Answer:
             request = Request.of(method, url, dict(headers), body)
-            what = f"{method} {request.path}"
+            what = f"{method} {_place(request.path)}"
             moment(f"before {what}")
             answer = _answer(door.exchange(request))
             self._heard(request, answer, sandbox)
@@ -212,7 +212,6 @@ class World:
     def _check_slots(self, new: Task, tasks: dict[str, Task], tier: int | None, now: float) -> None:
         limit = self.limit_of(new.model, tier)
         flying = [each for each in tasks.values() if each.model == new.model and now < each.ends and self._counts(each)]
-        self.tally["peak in flight"] = max(self.tally["peak in flight"], len(flying))
         if len(flying) > limit:
             self.violated("over-limit", f"{len(flying)} of {new.model} in flight, and {limit} are allowed")
 
@@ -242,6 +241,11 @@ class World:
 def _latest(books: Books) -> float:
     """The sandbox's own time, which faults may have moved."""
     return (books.counter("latest") or 0) / 1_000_000
+
+
+def _place(path: str) -> str:
+    """Without ids."""
+    return "/".join(path.split("/")[1:3]).partition("outputs/")[0] or "outputs"
 
 
 def _piecemeal(chunks: Iterable[tuple[float, bytes]]) -> Iterator[tuple[float, bytes]]:

@@ -1,0 +1,21 @@
+"""One seed, from number to tally: what workers are handed. Owns nothing else."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from tests.simulation.bugs import BUGS
+from tests.simulation.making import case_of
+from tests.simulation.model import Case
+from tests.simulation.visits import Report, simulate
+
+
+def run(case: Case, bug: str | None = None) -> Report:
+    """Carry a case out, with a deliberate mistake laid over flowrun where one is named."""
+    return simulate(case, BUGS[bug]() if bug else None)
+
+
+def tried(seed: int, bug: str | None = None) -> tuple[int, Counter[str], str]:
+    """One seed: its tally, and the promise that was broken, or ""."""
+    report = run(case_of(seed), bug)
+    return seed, report.tally, str(report.violation or "")
