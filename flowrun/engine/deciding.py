@@ -53,6 +53,7 @@ class Deciding:
     made: dict[str, Result] = field(default_factory=dict)
     shares: dict[str, bool] = field(default_factory=dict)  # by unit, whether a twin was to make it
     anew: dict[str, bool] = field(default_factory=dict)  # by unit, whether a request may be sent for it
+    decided_at: dict[str, float] = field(default_factory=dict)  # by unit, when the ledger was looked at for it
     problems: dict[str, Failure] = field(default_factory=dict)
 
     async def decide(self, address: str) -> ev.Decided:
@@ -110,6 +111,7 @@ class Deciding:
             self.made[unit] = take.result
         prepare = take.decision is Decision.RUN and take.doc is not None and self._needs_work(step, take.doc)
         self.shares[unit] = take.is_shared
+        self.decided_at[unit] = self.ports.clock.now()
         anew = self.may_spend or take.decision is not Decision.RESUME
         anew = self.anew[unit] = anew and self.planner.may_run(step.address)
         credits = take.cost.high if take.doc else None
@@ -155,6 +157,19 @@ class Deciding:
     def placer(self, unit: str) -> Place:
         """Finds where the fields of the unit's request are written."""
         return partial(placed, self.planner, parse(unit).without_take())
+
+    def refused_meanwhile(self, unit: str) -> Failure | None:
+        """Another process sent the same while this unit waited, and it was refused for good: nobody asked to send it again."""
+        ledger, key = self.ports.ledger, self.units[unit][0].key
+        facts = ledger.last([key]).get(key)
+        if facts is None or facts.failure is None or not facts.failure.rejected:
+            return None
+        row = next((each for each in ledger.tasks() if each.task == facts.failed_task), None)
+        if row is None or row.run == self.run.id or (row.settled_at or 0.0) <= self.decided_at[unit]:
+            return None
+        message = f"Another process sent it meanwhile, and nothing was sent from here. {facts.failure.message}"
+        hint = "Change it, or apply again with --retry-rejected to send it as it is."
+        return Failure(Verdict.FAIL, facts.failure.code, message, hint, row.task, charged=0)
 
     def gone(self) -> Failure:
         """A task was to be taken up, and is settled meanwhile without a result: generating anew was not agreed to."""

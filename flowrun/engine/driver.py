@@ -217,6 +217,9 @@ class Driver:
         if isinstance(admission, Go) and not self._may_go(unit, attempt.doc.key):
             self.deciding.ports.ledger.release(admission.claim)
             return self._failed(unit, self.deciding.unshared())
+        if isinstance(admission, Go) and (refusal := self.deciding.refused_meanwhile(unit)):
+            self.deciding.ports.ledger.release(admission.claim)
+            return self._failed(unit, refusal)
         self._admitted[unit] = admission
         if isinstance(admission, TakenUp | Joined) and admission.task is not None:
             self._at_api[unit] = admission.task.task

@@ -51,6 +51,9 @@ class Decisions:
             specs.append(ev.UnitSpec(take, "run", doc.model, doc.credits, self.prepare))
         return ev.Decided(self.ports.clock.now(), address, "run", None, tuple(specs))
 
+    def refused_meanwhile(self, unit: str) -> None:
+        """Nobody else sends anything here."""
+
     async def stash(self, unit: str) -> None:
         if self.stash_error:
             raise self.stash_error

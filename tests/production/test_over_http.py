@@ -24,6 +24,8 @@ from tests.examples.stage import copied
 from tests.support.http_sandbox import DEADLINE, KEY, HttpSandbox, threaded
 from tests.support.virtual_time import VirtualClock, offload, run_virtual
 
+pytestmark = pytest.mark.long  # real servers and processes
+
 FOX = "fox-trailer.yaml"
 STILLS = """
 flowrun: 1

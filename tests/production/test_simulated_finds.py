@@ -54,3 +54,29 @@ def test_who_waits_for_a_slot_follows_the_tasks_that_a_stopped_process_left_in_i
     assert [each.exit for each in done] == [Exit.INTERRUPTED, Exit.DONE]
     assert waits.sandbox["peak"] == {"gen4_image": 2}
     assert waits.submissions == 4
+
+
+def test_what_another_process_was_refused_for_good_is_not_sent_again(tmp_path: Path) -> None:
+    """Two applies of one manifest: while the first pauses as it was asked to, the second sends the same and is rejected."""
+    faults = (
+        "faults:\n"
+        "  - {on: text_to_image, match: {prompt: one 2, nth: 1}, do: {status: 503, headers: {Retry-After: '120'}}}\n"
+        "  - {on: text_to_image, match: {prompt: one 2, nth: 2}, do: {fail: SAFETY.OUTPUT.IMAGE}}\n"
+    )
+    stage = Stage(tmp_path, STILLS.replace("NAME", "one"), faults)
+
+    async def main(clock: VirtualClock) -> list[Applied]:
+        async def later() -> Applied:
+            await clock.sleep(1.0)
+            return await stage.production(clock).apply_async()
+
+        done = list(await asyncio.gather(stage.production(clock).apply_async(), later()))
+        stage.now = clock.now()
+        return done
+
+    done = run_virtual(main, longest=3600.0)
+    assert [each.exit for each in done] == [Exit.FAILED, Exit.FAILED]
+    assert sorted(each["prompt"] for each in stage.sandbox["submissions"]) == ["one 1", "one 2"]
+    assert done[0].summary.troubles["still[2]#1"].code == "SAFETY.OUTPUT.IMAGE"
+    assert stage.apply(retry_rejected=True).exit is Exit.DONE
+    assert stage.submissions == 3

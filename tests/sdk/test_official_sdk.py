@@ -23,6 +23,8 @@ from flowrun.operations.catalogue import catalogue
 from tests.sandbox.visitor import data_uri, png, sound
 from tests.support.http_sandbox import DEADLINE, KEY, HttpSandbox, process, threaded, until
 
+pytestmark = pytest.mark.long  # it talks to a real server, each call in its own time
+
 SCENARIO = "media: tiny\ndurations: {default: 0.3}\n"
 
 

@@ -77,6 +77,7 @@ class World:
     processes: list[Process] = field(default_factory=list)
     accepted: list[Accepted] = field(default_factory=list)
     grants: Counter[str] = field(default_factory=Counter)
+    pardoned: set[str] = field(default_factory=set)  # tasks that a person said to try again, if they were refused
     given_up: set[int] = field(default_factory=set)
     forced: set[tuple[str, str]] = field(default_factory=set)
     tally: Counter[str] = field(default_factory=Counter)
@@ -194,6 +195,9 @@ class World:
     def _check_once(self, row: IntentRow, tasks: dict[str, Task], now: float) -> None:
         """Not more than one for an action and take, but for those whose earlier ones failed, or that a person asked for."""
         before = [tasks[each.task] for each in self.accepted if each.row.key == row.key]
+        process = RUNNING.get()
+        if process is not None and process.visit.retry_rejected:
+            self.pardoned |= {each.id for each in before}
         failed = sum(1 for each in before if self._may_repeat(each, now))
         if len(before) + 1 > 1 + failed + self.grants[row.key]:
             ids = ", ".join(f"{each.id} ({each.outcome} at {each.ends:.1f})" for each in before)
@@ -203,11 +207,7 @@ class World:
         if task.outcome == TaskStatus.SUCCEEDED.value or task.ends > now:
             return False
         for_good = any((task.failure_code or "").startswith(each) for each in FINAL)
-        return not for_good or self._retries_rejected()
-
-    def _retries_rejected(self) -> bool:
-        process = RUNNING.get()
-        return process is not None and process.visit.retry_rejected
+        return not for_good or task.id in self.pardoned
 
     def _check_slots(self, new: Task, tasks: dict[str, Task], tier: int | None, now: float) -> None:
         limit = self.limit_of(new.model, tier)
