@@ -16,6 +16,7 @@ from flowrun.operations.data import SHIPPED
 
 _PATH = r"/|\.(yaml|yml|json)$"
 _UNSHOWABLE = re.compile(r"[\x00-\x1f\x7f]")
+_NO_HOME = ("names a home folder that this system does not know", "write the path in full")
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +218,7 @@ class Words:
             elif self.check is not None and (wrong := self.check(word)):
                 yield Wrong(wrong.message, wrong.hint, (at,))
 
-    def made(self, value: Any, base: Path) -> tuple[str, ...]:
+    def made(self, value: Any, base: Path) -> tuple[Any, ...]:
         return tuple(dict.fromkeys(value))
 
     def of_text(self, text: str) -> list[str]:
@@ -228,32 +229,25 @@ class Words:
         return {"type": "array", "items": dict(items)}
 
 
+def _overlay_problem(word: str) -> Wrong | None:
+    if _is_path(word):
+        return None if _has_home(word) else Wrong(*_NO_HOME)
+    if word in SHIPPED:
+        return None
+    known = f"those that ship: {', '.join(SHIPPED)}; a file ends in .yaml or .json"
+    return Wrong(f"there is no overlay '{word[:64]}'", did_you_mean(word, SHIPPED) or known)
+
+
 @dataclass(frozen=True, slots=True)
-class Overlays:
+class Overlays(Words):
     """Overlays of the catalogue, in order: each the name of one that ships, or a path."""
 
     takes: str = "an array of overlays: names of those that ship, or paths"
+    check: Callable[[str], Wrong | None] | None = _overlay_problem
 
-    def problems(self, value: Any) -> Iterator[Wrong]:
-        if not isinstance(value, list):
-            yield Wrong(f"takes {self.takes}, not {called(value)}")
-            return
-        for at, word in enumerate(value):
-            if not isinstance(word, str):
-                yield Wrong(f"takes {self.takes}, and this is {called(word)}", None, (at,))
-            elif not _is_path(word) and word not in SHIPPED:
-                hint = (
-                    did_you_mean(word, SHIPPED)
-                    or f"those that ship: {', '.join(SHIPPED)}; a file ends in .yaml or .json"
-                )
-                yield Wrong(f"there is no overlay '{word[:64]}'", hint, (at,))
-
-    def made(self, value: Any, base: Path) -> tuple[str | Path, ...]:
+    def made(self, value: Any, base: Path) -> tuple[Any, ...]:
         words = dict.fromkeys(value)
         return tuple(base / Path(word).expanduser() if _is_path(word) else word for word in words)
-
-    def of_text(self, text: str) -> list[str]:
-        return _parts(text)
 
     def schema(self) -> dict[str, Any]:
         return {"type": "array", "items": {"anyOf": [{"enum": list(SHIPPED)}, {"type": "string", "pattern": _PATH}]}}
@@ -275,7 +269,7 @@ class Folder:
         elif not value.strip() or _UNSHOWABLE.search(value):
             yield Wrong("takes a path on one line that is not empty")
         elif not _has_home(value):
-            yield Wrong("names a home folder that this system does not know", "write the path in full")
+            yield Wrong(*_NO_HOME)
 
     def made(self, value: Any, base: Path) -> Path:
         return base / Path(value).expanduser()

@@ -344,3 +344,12 @@ def test_only_warnings_are_ignored() -> None:
     assert settings.ignores(Diagnostic("no-nodes", "x", severity=Severity.WARNING))
     assert not settings.ignores(Diagnostic("no-nodes", "x"))
     assert not settings.ignores(Diagnostic("upload-uri", "x", severity=Severity.WARNING))
+
+
+def test_an_overlay_below_a_home_that_nobody_has_is_named(place: Place) -> None:
+    with pytest.raises(DiagnosticError) as caught:
+        place.read('catalogue.overlays = ["~nobody-of-that-name/mine.yaml"]\n')
+    [found] = caught.value.diagnostics
+    assert found.code == "wrong-setting"
+    assert "names a home folder that this system does not know" in found.message
+    assert (found.span.line, found.span.column) == (1, 23)
