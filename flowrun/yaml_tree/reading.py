@@ -23,6 +23,7 @@ from flowrun.yaml_tree.written import Style, Written
 MAX_DEPTH = 100
 MAX_EXPANDED = 100_000  # nodes that stand in the tree by alias only
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_TOO_DEEP = "exceeded maximum nesting depth"  # libyaml's own bound, 1,000 levels, in what PyYAML brings since 6.0.4
 _PROPERTIES = re.compile(r"(?:(?:&[^\s,\[\]{}]+|!<[^>\s]*>|![^\s,\[\]{}]*)(?:\s+(?:#[^\r\n]*\s+)*|$))*")
 
 
@@ -36,10 +37,23 @@ def parse(text: str, file: str) -> Tree:
     if file.lower().endswith(".json"):
         return json_reading.parse(text, lines, found)
     reader = _Reader(text, lines, found)
-    tree = reader.document()
+    try:
+        tree = reader.document()
+    except _ScannedTooDeepError as error:
+        reader = _Reader(text[: error.at - 1], lines, list(characters.problems(text, lines)))
+        tree = reader.document()
     if reader.found:
         raise DiagnosticError(reader.found)
     return tree
+
+
+class _ScannedTooDeepError(Exception):
+    """The scanner, which looks ahead, met its own bound on depth at offset `at`, before this reader had come to its smaller
+    one. What stands before it is deep enough to be refused where it becomes too deep."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__(at)
+        self.at = at
 
 
 class _StopReadingError(Exception):
@@ -72,6 +86,8 @@ class _Reader:
                 if isinstance(event, yaml.DocumentStartEvent):
                     tree = self._first_document(event, tree)
         except yaml.MarkedYAMLError as error:
+            if error.problem == _TOO_DEEP and error.problem_mark is not None:
+                raise _ScannedTooDeepError(error.problem_mark.index) from None
             self._unreadable(problems.of_scanner(error, self.text, self.lines))
         except _StopReadingError:
             pass
