@@ -110,8 +110,8 @@ class MemoryTables:
 
     def __init__(self) -> None:
         self._turn = threading.RLock()
-        self.claims: MemoryTable[ClaimRow] = MemoryTable("key", "owner", "model", "run")
-        self.intents: MemoryTable[IntentRow] = MemoryTable("intent", "key", "outcome", "model", "run")
+        self.claims: MemoryTable[ClaimRow] = MemoryTable("key", "owner", "model", "run", "project")
+        self.intents: MemoryTable[IntentRow] = MemoryTable("intent", "key", "outcome", "model", "run", "project")
         self.tasks: MemoryTable[TaskRow] = MemoryTable("task", "key", "recipe", "run", "status", "settled", "model")
         self.owners: MemoryTable[OwnerRow] = MemoryTable("owner")
         self.documents: MemoryTable[DocumentRow] = MemoryTable("key")

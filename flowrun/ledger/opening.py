@@ -15,7 +15,7 @@ from pathlib import Path
 
 from flowrun.files import sync_directory
 from flowrun.ledger.protocol import LedgerDamagedError
-from flowrun.ledger.schema import APPLICATION_ID, SHAPES, STATEMENTS, VERSION
+from flowrun.ledger.schema import APPLICATION_ID, MIGRATIONS, SHAPES, STATEMENTS, VERSION
 
 BUSY_SECONDS = 30.0  # how long a writer waits for its turn; a turn takes milliseconds
 QUICK_CHECK_BYTES = 1 << 20  # up to here all pages are looked at on opening (some 5 ms); beyond, when they are used
@@ -36,6 +36,7 @@ def opened(path: Path) -> sqlite3.Connection:
         connection = _connect(path)
         try:
             _set_up(connection)
+            _upgrade(connection)
             _check(connection, path)
         except BaseException:
             connection.close()
@@ -114,16 +115,31 @@ def _set_up(connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA {setting}")
 
 
+def _upgrade(connection: sqlite3.Connection) -> None:
+    """From the format of an earlier flowrun to this one's, whole or not at all; of two that do it at once one finds it done."""
+    if _version(connection) not in MIGRATIONS:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    while (version := _version(connection)) in MIGRATIONS:
+        for statement in MIGRATIONS[version]:
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version={version + 1}")
+    connection.execute("COMMIT")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
 def _check(connection: sqlite3.Connection, path: Path) -> None:
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version != VERSION:
+    if (version := _version(connection)) != VERSION:
         raise LedgerDamagedError(
             f"the ledger {path} has format {version}, this flowrun reads {VERSION}. Nothing was written."
             " Use the version of flowrun that wrote it, or a newer one."
         )
     for shape in SHAPES:
         found = {row[1] for row in connection.execute(f"PRAGMA table_info({shape.table})")}
-        if missing := set(shape.columns) - found:
+        if missing := set(shape.written) - found:
             raise LedgerDamagedError(f"the ledger {path} lacks {', '.join(sorted(missing))} in {shape.table}.{_OWN}")
     if path.stat().st_size <= QUICK_CHECK_BYTES:
         (answer,) = connection.execute("PRAGMA quick_check(1)").fetchone()

@@ -106,6 +106,11 @@ class IntentRow:
     evidence: Mapping[str, Any] = field(default_factory=dict)
     charged: int | None = None  # credits booked for its task, None: the estimate stands
 
+    @property
+    def project(self) -> str:
+        """The folder of the project it was sent for."""
+        return self.origin.project
+
 
 @dataclass(frozen=True, slots=True)
 class Mine:

@@ -14,12 +14,12 @@ from flowrun.ledger.protocol import Failed, IntentOutcome, IntentRow, Origin, Ow
 from flowrun.ledger.tables import ClaimRow, CounterRow, DocumentRow, Row
 
 APPLICATION_ID = 0x666C6472  # "fldr": a flowrun ledger, in the file's header
-VERSION = 1
+VERSION = 2
 
 # `place` keeps the order of arrival, also across VACUUM. The indexes serve: facts of a key; slots and uncertain ones (by
 # outcome, by status); the rolling day (model, outcome, decided_at); a run's credits and the balance without touching rows.
 # A row that no choice finds would not stand in the way of a second request: so what is chosen by is checked.
-STATEMENTS = (
+_FIRST = (
     """CREATE TABLE claims (
         place INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, owner TEXT NOT NULL, run TEXT NOT NULL,
         fence INTEGER NOT NULL, origin TEXT NOT NULL, model TEXT, credits INTEGER)""",
@@ -50,6 +50,17 @@ STATEMENTS = (
     "CREATE INDEX tasks_status ON tasks (status, model)",
     "CREATE INDEX tasks_settled ON tasks (settled)",
 )
+MIGRATIONS: Mapping[int, tuple[str, ...]] = {  # from a version to the next one
+    1: (  # what a project spends in a day is found without reading everybody's rows
+        "ALTER TABLE claims ADD COLUMN project TEXT",
+        "ALTER TABLE intents ADD COLUMN project TEXT",
+        "UPDATE claims SET project = json_extract(origin, '$.project')",
+        "UPDATE intents SET project = json_extract(origin, '$.project')",
+        "CREATE INDEX claims_project ON claims (project)",
+        "CREATE INDEX intents_project ON intents (project, outcome, intended_at, charged, credits)",
+    ),
+}
+STATEMENTS = (*_FIRST, *(statement for version in sorted(MIGRATIONS) for statement in MIGRATIONS[version]))
 
 Encoders = Mapping[str, Callable[[Any], object]]
 Decoders = Mapping[str, Callable[[Any], Any]]
@@ -57,7 +68,8 @@ Decoders = Mapping[str, Callable[[Any], Any]]
 
 @dataclass(frozen=True, slots=True)
 class Shape(Generic[Row]):
-    """One table: its rows' type, the column of their id, and the columns that are not stored as they are."""
+    """One table: its rows' type, the column of their id, and the columns that are not stored as they are. `derived`: columns
+    to choose by, which follow from the others."""
 
     table: str
     id_column: str
@@ -65,9 +77,15 @@ class Shape(Generic[Row]):
     columns: tuple[str, ...]
     encoders: Encoders = field(default_factory=dict)
     decoders: Decoders = field(default_factory=dict)
+    derived: tuple[str, ...] = ()
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        return (*self.columns, *self.derived)
 
     def encode(self, row: Row) -> tuple[object, ...]:
-        values = {column: getattr(row, column) for column in self.columns}
+        """Values of the columns that are `written`."""
+        values = {column: getattr(row, column) for column in self.written}
         return tuple({**values, **{name: to(values[name]) for name, to in self.encoders.items()}}.values())
 
     def decode(self, values: Sequence[Any]) -> Row:
@@ -102,7 +120,7 @@ def _columns(row: Any) -> tuple[str, ...]:
     return tuple(each.name for each in fields(row))
 
 
-CLAIMS = Shape("claims", "key", ClaimRow, _columns(ClaimRow), {"origin": _of_origin}, {"origin": _origin})
+CLAIMS = Shape("claims", "key", ClaimRow, _columns(ClaimRow), {"origin": _of_origin}, {"origin": _origin}, ("project",))
 INTENTS = Shape(
     "intents",
     "intent",
@@ -110,6 +128,7 @@ INTENTS = Shape(
     _columns(IntentRow),
     {"origin": _of_origin, "evidence": _json, "outcome": str},
     {"origin": _origin, "evidence": json.loads, "outcome": IntentOutcome},
+    ("project",),
 )
 TASKS = Shape(
     "tasks",

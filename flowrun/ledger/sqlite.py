@@ -27,14 +27,14 @@ class SqliteTable(Generic[Row]):
     def __init__(self, connection: sqlite3.Connection, shape: Shape[Row]) -> None:
         self._execute = connection.execute
         self._shape = shape
-        columns, updates = ", ".join(shape.columns), ", ".join(f"{name} = excluded.{name}" for name in shape.columns)
-        places = ", ".join("?" * len(shape.columns))
-        self._columns = columns
+        written, updates = ", ".join(shape.written), ", ".join(f"{name} = excluded.{name}" for name in shape.written)
+        places = ", ".join("?" * len(shape.written))
+        self._columns = ", ".join(shape.columns)
         self._put = " ".join(
             (
                 "INSERT INTO",
                 shape.table,
-                f"({columns}) VALUES ({places})",
+                f"({written}) VALUES ({places})",
                 f"ON CONFLICT ({shape.id_column})",
                 "DO UPDATE SET",
                 updates,

@@ -29,6 +29,11 @@ class ClaimRow:
     model: str | None = None
     credits: int | None = None
 
+    @property
+    def project(self) -> str:
+        """The folder of the project it is held for."""
+        return self.origin.project
+
     def claim(self) -> Claim:
         return Claim(self.key, self.owner, self.run, self.fence)
 

@@ -11,11 +11,12 @@ from contextlib import closing, nullcontext
 import pytest
 
 from flowrun.ids import ActionKey, IntentId, OwnerId, RunId, TaskId
-from flowrun.ledger import opening
+from flowrun.ledger import opening, schema
 from flowrun.ledger.location import account_of, ledger_path
 from flowrun.ledger.opening import translated
 from flowrun.ledger.protocol import LedgerDamagedError, Limits, Origin, Succeeded
 from flowrun.ledger.sqlite import SqliteLedger
+from flowrun.ledger.tables import where
 from flowrun.secret import Secret
 from tests.contract.ledger_bench import a_doc
 
@@ -118,9 +119,22 @@ def test_another_programs_database_is_left_alone(path):
 
 def test_another_format_is_named(path):
     filled(path).close()
-    sql(path, "PRAGMA journal_mode=DELETE", "PRAGMA user_version=2", "PRAGMA journal_mode=WAL")
-    with pytest.raises(LedgerDamagedError, match="has format 2, this flowrun reads 1"):
+    sql(path, "PRAGMA journal_mode=DELETE", "PRAGMA user_version=99", "PRAGMA journal_mode=WAL")
+    with pytest.raises(LedgerDamagedError, match=f"has format 99, this flowrun reads {schema.VERSION}"):
         SqliteLedger(path, now)
+
+
+def test_the_first_format_is_upgraded_with_all_it_holds(path):
+    filled(path, 3).close()
+    back = ["DROP INDEX claims_project", "DROP INDEX intents_project"]
+    back += [f"ALTER TABLE {table} DROP COLUMN project" for table in ("claims", "intents")]
+    sql(path, *back, "PRAGMA user_version=1", "PRAGMA wal_checkpoint(TRUNCATE)")
+    with closing(SqliteLedger(path, now)) as ledger:
+        rows = ledger.requests(0.0, 1e12)
+        assert len(rows) == 3
+        found = ledger._tables.intents.count(where(project=(rows[0][0].origin.project,)))
+    assert found == 3
+    SqliteLedger(path, now).close()
 
 
 def test_missing_tables_and_columns_are_named(path):
