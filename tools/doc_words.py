@@ -75,6 +75,7 @@ EVENTS = {
     "ended": "A task is terminal at the API; its place is free.",
     "stored": "The files of a take are in the store. `credits`: what it cost, as far as it is known.",
     "found": "Somebody made it meanwhile; nothing is paid.",
+    "weighing": "A request was never answered, and the account's counters are read twice to see whether it was accepted.",
     "attempt-failed": "An attempt ended without a result. `verdict` says what follows from it.",
     "woke": "A time that was waited for has come.",
     "left": "The run stops; the take's task stays at the API and on record.",

@@ -17,6 +17,7 @@ from flowrun.engine.placing import placed
 from flowrun.engine.ports import REAP_AFTER, Place, Ports, Run
 from flowrun.engine.scheduler import unit_name
 from flowrun.engine.states import USABLE, NodeState
+from flowrun.engine.verdicts import of_doubt
 from flowrun.graph.address import Address, parse
 from flowrun.graph.outcomes import Barred, Made, Skipped
 from flowrun.ids import ActionKey
@@ -100,7 +101,7 @@ class Deciding:
             specs,
             step.pick,
             retry,
-            step.why.detail if step.why else None,
+            _detail(step),
         )
 
     def _spec(self, address: str, step: Step, take: TakeStep) -> ev.UnitSpec:
@@ -187,6 +188,14 @@ class Deciding:
         return Failure(
             Verdict.RESEND, "twin-lost", "Its twin ended without a result; nothing was sent.", charged=0, delay=1.0
         )
+
+
+def _detail(step: Step) -> str | None:
+    """What is known of the decision beside its name: of an unanswered request, all."""
+    doubts = [take.uncertain for take in step.takes if take.decision is Decision.UNCERTAIN and take.uncertain]
+    if step.decision is Decision.UNCERTAIN and doubts:
+        return of_doubt(doubts[0]).message
+    return step.why.detail if step.why else None
 
 
 def _whole(message: str, hint: str | None) -> str:

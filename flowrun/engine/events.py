@@ -217,6 +217,17 @@ class AttemptFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class Weighing:
+    """A request of the unit was never answered, and the organization's counters are to say whether it was accepted; that takes
+    `seconds`, at least. Before a run it is one of an earlier run."""
+
+    type: ClassVar[str] = "weighing"
+    at: float
+    unit: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Woke:
     """A time that was waited for has come: of a unit, or of a model."""
 
@@ -324,6 +335,7 @@ Event = (
     | Stored
     | Found
     | AttemptFailed
+    | Weighing
     | Woke
     | Left
     | Settled

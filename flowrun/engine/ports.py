@@ -13,6 +13,7 @@ from flowrun.clock import Clock
 from flowrun.engine.events import Event
 from flowrun.engine.failure import Complaint
 from flowrun.ids import OwnerId, RunId, TaskId
+from flowrun.ledger.evidence import Reading
 from flowrun.ledger.protocol import Ledger, Limits, Origin
 from flowrun.media.facts import MediaFacts
 from flowrun.runway.errors import InputProblem
@@ -94,6 +95,8 @@ class Run:
     sends_urls: bool = True  # whether the provider may be told to fetch an https address itself
     stopping: Callable[[], bool] = lambda: False  # whether nothing new may be sent any more
     is_gone: Callable[[str], bool] = lambda store: False  # whether a store's folder is no more
+    counter: Callable[[str], Reading | None] = lambda model: None  # a model's generations, as last read before now
+    trusts_counters: bool = False  # whether two readings may settle a request without an answer
 
 
 Report = Callable[[Event], None]

@@ -12,11 +12,13 @@ from typing import Any
 from flowrun.canonical import sha256 as canonical_sha256
 from flowrun.engine import events as ev
 from flowrun.engine.body import build_body, give_up_urls
+from flowrun.engine.doubt import look_into
 from flowrun.engine.failure import AttemptError, Failure, Verdict
 from flowrun.engine.ports import SEND_WITHIN, SPEAKER, Attempt, Ports
 from flowrun.engine.stale import give_up_uploads
 from flowrun.engine.verdicts import of_disk, of_key, of_lost_answer, of_refusal, of_unrecorded
 from flowrun.ids import TaskId
+from flowrun.ledger.evidence import BEFORE
 from flowrun.ledger.protocol import BusyActionError, Claim, Intent, StaleClaimError
 from flowrun.runway.errors import AnswerLostError, KeyRefusedError, Lost, NotAcceptedError, SubmitFailure
 from flowrun.runway.problems import reworded
@@ -29,7 +31,7 @@ async def submit(attempt: Attempt, claim: Claim) -> TaskId:
         body = await build_body(attempt)
         if attempt.run.stopping():
             raise asyncio.CancelledError("the run stops, and nothing was sent yet")
-        intent = ports.ledger.intend(claim, canonical_sha256(attempt.doc.request), {SPEAKER: ports.speaker})
+        intent = ports.ledger.intend(claim, canonical_sha256(attempt.doc.request), _evidence(attempt))
     except (StaleClaimError, BusyActionError) as error:
         raise AttemptError(_lost_claim(error)) from None
     except (OSError, KeyRefusedError) as error:
@@ -41,6 +43,12 @@ async def submit(attempt: Attempt, claim: Claim) -> TaskId:
         raise
     _check_delay(intent, claim, ports)
     return await _send(attempt, intent, body)
+
+
+def _evidence(attempt: Attempt) -> dict[str, Any]:
+    """What should be known of the request, should its answer never come."""
+    counted = attempt.run.counter(attempt.doc.model)
+    return {SPEAKER: attempt.ports.speaker, **({} if counted is None else {BEFORE: counted.to_json()})}
 
 
 def _check_delay(intent: Intent, claim: Claim, ports: Ports) -> None:
@@ -66,7 +74,7 @@ async def _send(attempt: Attempt, intent: Intent, body: Mapping[str, Any]) -> Ta
         raise AttemptError(_refused(attempt, error, body)) from None
     except AnswerLostError as error:
         _give_up(intent, str(error), ports)
-        raise AttemptError(of_lost_answer(error.kind, error.said, attempt.doc)) from None
+        raise AttemptError(await look_into(attempt, intent, error)) from None
     except (asyncio.CancelledError, Exception) as error:
         _give_up(intent, type(error).__name__, ports)
         _tell_doubt(attempt)

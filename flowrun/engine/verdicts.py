@@ -12,6 +12,7 @@ from flowrun.action import ActionDoc
 from flowrun.engine.failure import AttemptError, Complaint, Failure, Verdict
 from flowrun.engine.ports import Place, unplaced
 from flowrun.engine.suspects import suspects
+from flowrun.ledger.evidence import counter_words
 from flowrun.ledger.protocol import Failed, IntentRow
 from flowrun.runway.errors import (
     Afterwards,
@@ -69,7 +70,8 @@ def of_doubt(intent: IntentRow) -> Failure:
     return Failure(
         Verdict.DOUBT,
         "answer-lost",
-        f"A request sent at {when} was never answered: it may have been accepted, for {cost} credits.",
+        f"A request sent at {when} was never answered: it may have been accepted, for {cost} credits."
+        f" {counter_words(intent.evidence, intent.model)}".rstrip(),
     )
 
 

@@ -208,7 +208,9 @@ class Adopted:
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """Nothing came of it."""
+    """Nothing came of it. `said`: whose word that is, kept with the evidence."""
+
+    said: str = "forgotten"
 
 
 @dataclass(frozen=True, slots=True)

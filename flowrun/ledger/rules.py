@@ -106,7 +106,7 @@ def accepted(row: IntentRow, task: TaskId, at: float, credits: int | None = None
 
 def given_up(row: IntentRow, decision: Decision, at: float) -> IntentRow:
     """What the person said is kept with the evidence."""
-    said = "forgotten" if isinstance(decision, Forgotten) else "resend"
+    said = decision.said if isinstance(decision, Forgotten) else "resend"
     return replace(row, outcome=IntentOutcome.GIVEN_UP, decided_at=at, evidence={**row.evidence, "decision": said})
 
 

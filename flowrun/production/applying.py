@@ -36,6 +36,7 @@ from flowrun.production.fetching import fetch_input
 from flowrun.production.masking import Masker
 from flowrun.production.organization import OrganizationView, limits_read, models_that_may_run, read_organization
 from flowrun.production.owner import is_gone
+from flowrun.production.weighing import trusts_counters
 from flowrun.secret import MASK, Secret
 from flowrun.store.protocol import RunRow, StepRow, StoreDamagedError
 
@@ -190,7 +191,15 @@ class Apply:
 
     def _deciding(self) -> Deciding:
         bound, planner = self.bound, self.planner
-        run = Run(self.run, bound.owner, self._limits, stopping=lambda: bool(self._interrupts), is_gone=_is_no_more)
+        run = Run(
+            self.run,
+            bound.owner,
+            self._limits,
+            stopping=lambda: bool(self._interrupts),
+            is_gone=_is_no_more,
+            counter=lambda model: self.view.reading(model) if self.view else None,
+            trusts_counters=trusts_counters(bound),
+        )
         forced = frozenset(row.task for row, _ in bound.ledger.open() if row.origin.forced)
 
         def origin_of(step: Step, take: TakeStep) -> Origin:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from flowrun.engine.events import LimitsRead, ModelLimit
 from flowrun.engine.failure import AttemptError
+from flowrun.ledger.evidence import Reading, reading, standing
 from flowrun.ledger.protocol import Ledger, Limits
 from flowrun.plan.model import Decision
 from flowrun.plan.whole import Plan
@@ -60,6 +61,11 @@ class OrganizationView:
             run_cap=cap,
             allow_unknown_price=allow_unknown_price,
         )
+
+    def reading(self, model: str) -> Reading:
+        """The API's count of a model's generations, held against the ledger's as it stood then."""
+        stood = standing(self.ledger, model, self.read_at)
+        return reading(self.organization.used_today.get(model, 0), self.read_at, stood, stood)
 
     def _of(self, model: str) -> ModelLimits:
         return self.organization.models.get(model, ModelLimits())

@@ -50,6 +50,7 @@ from flowrun.production.running import carried_out, open_log
 from flowrun.production.saved import check_target, is_saved_plan, write_saved_plan
 from flowrun.production.saving import Snapshot, plan_to_keep
 from flowrun.production.selecting import named, selected
+from flowrun.production.weighing import weigh_what_is_left
 from flowrun.store.location import find_project
 from flowrun.store.memory import MemoryBlobs, MemoryUrls
 
@@ -262,6 +263,7 @@ class Production:
         at.reap()
         if self.kept is not None:
             self.kept.check_place(at)
+        await weigh_what_is_left(at, emit)
         graph, source = await self._built(at)
         self._check_environment()
         planner, plan = self._planned(graph, source, at)

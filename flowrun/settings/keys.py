@@ -109,9 +109,10 @@ KEYS: tuple[Key, ...] = (
         "uncertain",
         Choice(("stop", "trust-counters")),
         "stop",
-        "What follows from a request that was never answered: `stop`, and a person decides.",
+        "What follows from a request that was never answered: `stop`, and a person decides; or `trust-counters`: where the "
+        "organization's counters say twice, 60 s apart, that nothing was accepted, and nobody else used the model, it is sent "
+        "again.",
         "stop",
-        "reading the organization's counters as proof that nothing was accepted",
     ),
     Key(
         "provider",

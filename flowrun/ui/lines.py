@@ -39,7 +39,9 @@ _KINDS = {
     "rejected": "bad",
     "uncertain": "bad",
 }
-_TROUBLE = frozenset({"failed", "rejected", "uncertain", "over-cap", "paused", "kept", "damaged", "stopping"})
+_TROUBLE = frozenset(
+    {"failed", "rejected", "uncertain", "weighing", "over-cap", "paused", "kept", "damaged", "stopping"}
+)
 _ENDS = {Verdict.REJECT: "rejected", Verdict.DOUBT: "uncertain"}
 _TAKEN_UP = {
     "resumed": "its task from an earlier run is taken up; nothing is paid again",
@@ -88,6 +90,7 @@ class Lines:
             ev.Progressed: self._progressed,
             ev.Stored: self._stored,
             ev.AttemptFailed: self._failed,
+            ev.Weighing: self._weighing,
             ev.Left: self._left,
             ev.Settled: self._settled,
             ev.Recovered: self._recovered,
@@ -196,6 +199,10 @@ class Lines:
             rejected = verdict is Verdict.RETRY and event.rejected
             word = "rejected" if rejected else _ENDS.get(verdict, "failed")
             yield word, _with_hint(f"{name}: {event.message} [{event.code}]{_charged(event)}", event.hint)
+
+    def _weighing(self, event: ev.Weighing) -> Iterator[Line]:
+        seconds = f"{event.seconds:.0f} s apart"
+        yield "weighing", f"{self._name(event.unit)}: never answered; the account's counters are read twice, {seconds}"
 
     def _left(self, event: ev.Left) -> Iterator[Line]:
         task = f"task {event.task[:8]}" if event.task else "what was sent"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 
+from flowrun.ledger.evidence import counter_words
 from flowrun.plan.model import Decision, Reason, Step, TakeStep, Why
 from flowrun.ui.changes import field_names
 from flowrun.ui.numbers import credits, moment
@@ -85,4 +86,6 @@ def uncertain_words(take: TakeStep) -> str:
         return "an earlier request was never answered; it may have been accepted"
     row = take.uncertain
     cost = "an unknown price" if row.credits is None else f"up to {credits(row.credits)}"
-    return f"a request of {moment(row.intended_at)} UTC was never answered; it may have been accepted, for {cost}"
+    known = counter_words(row.evidence, row.model)
+    text = f"a request of {moment(row.intended_at)} UTC was never answered; it may have been accepted, for {cost}"
+    return f"{text}. {known}".removesuffix(".") if known else text

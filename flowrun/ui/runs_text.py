@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from flowrun.ledger.evidence import counter_words
 from flowrun.ledger.protocol import IntentRow, TaskRow
 from flowrun.store.protocol import RunRow, StepRow
 from flowrun.ui.numbers import credits, duration, moment, number, plural, priced
@@ -193,6 +194,8 @@ def doubt_words(row: IntentRow) -> tuple[str, list[tuple[str, str]]]:
     """What is known of an unanswered request, and the ways on."""
     cost = "an unknown number of credits" if row.credits is None else f"up to {credits(row.credits)}"
     text = f"sent {moment(row.intended_at)} UTC to {row.model}, never answered; it may have been accepted, for {cost}"
+    if known := counter_words(row.evidence, row.model):
+        text = f"{text}. {known}"
     flags = ("--profile", row.origin.profile) if row.origin.profile else ()
     return text, uncertain_ways(row.origin.address, Typed(row.origin.manifest, flags))
 

@@ -24,6 +24,7 @@ from flowrun.ledger.protocol import Limits, Origin
 from flowrun.ledger.tables import where
 from flowrun.media.picture import PictureSpec, draw_picture
 from flowrun.media.probe import probe
+from flowrun.runway.errors import TransientError
 from flowrun.runway.values import Accepted, Downloaded, Organization, OutputUrl, SandboxMark, Task, TaskStatus, Upload
 from flowrun.secret import Secret
 from flowrun.store.memory import MemoryBlobs, MemoryResults, MemoryUploads
@@ -105,7 +106,7 @@ class FakeProvider:
         raise AssertionError("nobody deletes here")
 
     async def organization(self) -> Organization:
-        raise AssertionError("nobody asks here")
+        raise TransientError("nobody answers here")
 
     async def upload(
         self, filename: str, media_type: str, opener: Callable[[], BinaryIO], size: int, now: float

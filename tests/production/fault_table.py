@@ -350,7 +350,8 @@ def _shown(applied: Applied, accepted: int, folder: Path) -> Shown:
     for trouble in applied.summary.troubles.values():
         told = trouble.message.replace(f"{folder}/", "")
         named = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "TASK", told)
-        trouble.message = re.sub(r"\d+ characters of data", "8000000 characters of data", named)  # the picture is noise
+        timed = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "2026-11-22 12:00:00 UTC", named)
+        trouble.message = re.sub(r"\d+ characters of data", "8000000 characters of data", timed)  # the picture is noise
     text = summary_text(applied.summary, file="flow.yaml", exit_code=code, elapsed=0.0, **given)
     return Shown(code, text, accepted, applied)
 

@@ -116,6 +116,12 @@ def _recovered(folder: Path) -> Made:
     return _apply(stage)
 
 
+def _weighed(folder: Path) -> Made:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "flowrun.toml").write_text('[provider]\nuncertain = "trust-counters"\n')
+    return _one(folder, scenario="faults: [{on: image_to_video, match: {nth: 1}, do: {lost: before}}]\n")
+
+
 def _two(folder: Path) -> Made:
     """The one of two applies at once that is told last."""
     stage = _stage(folder, STILLS.replace("COUNT", "8"), "tier: 1\n")
@@ -143,6 +149,7 @@ RUNS: dict[str, Callable[[Path], Made]] = {
     "uncertain": lambda folder: _one(
         folder, scenario="faults: [{on: image_to_video, match: {nth: 1}, do: {lost: after}}]\n"
     ),
+    "weighed": _weighed,
     "cap": lambda folder: _one(folder, max_credits=40),
     "balance": lambda folder: _one(folder, STILLS.replace("COUNT", "10"), "credits: 20\n"),
     "interrupted": lambda folder: _apply(_interrupted(folder)),
