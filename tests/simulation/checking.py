@@ -6,11 +6,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flowrun.ledger.protocol import IntentOutcome
+from flowrun.ledger.sqlite import SqliteLedger
 from flowrun.media.probe import NotMediaError, probe
 from flowrun.plan.model import Decision
 from flowrun.plan.whole import Plan
@@ -94,6 +97,19 @@ def _check_blob(world: World, result: Mapping[str, Any], named: str) -> None:
 def _sha256(output: Mapping[str, Any]) -> str:
     digest = output.get("digest", output)
     return str(digest["sha256"] if isinstance(digest, Mapping) else digest)
+
+
+def check_refusals(world: World, ledger: Callable[[], SqliteLedger]) -> None:
+    """No request is on record as refused whose task was accepted."""
+    if not world.accepted:
+        return
+    with closing(ledger()) as at:
+        for each in world.accepted:
+            row = at._tables.intents.get(each.row.intent)
+            if row is not None and row.outcome is IntentOutcome.REFUSED:
+                world.violated(
+                    "called-refused", f"task {each.task} was accepted, and its request is on record as refused"
+                )
 
 
 # -- the end

@@ -22,7 +22,8 @@ _CODES = (
     "NEVER.HEARD.OF",
 )
 _EDITS = ("prompt", "prompt", "row+", "row-", "rename", "takes", "salt", "when", "drop")
-_DEATHS = (
+_HURTS = (
+    *("before ledger.claim", "after ledger.claim", "after ledger.reserve"),
     *("before ledger.intend", "after ledger.intend", "before ledger.submitted", "after ledger.submitted"),
     *("before POST v1/text_to_image", "before POST v1/text_to_video"),
     *(f"after POST v1/{each}, unanswered" for each in ("text_to_image", "text_to_video", "sound_effect")),
@@ -52,7 +53,7 @@ def case_of(seed: int) -> Case:
     rng = random.Random(f"case {seed}")
     nodes = _nodes(rng)
     rounds = tuple(_round(rng, first=number == 0) for number in range(rng.choice((1, 1, 2, 2, 3, 4))))
-    return Case(seed, nodes, _limits(rng), rounds)
+    return Case(seed, nodes, _limits(rng), rng.random() < 0.2, rounds)
 
 
 def _nodes(rng: random.Random) -> Nodes:
@@ -105,9 +106,12 @@ def _round(rng: random.Random, *, first: bool) -> Round:
     visits = [_visit(rng, 0.0)]
     if rng.random() < 0.3:
         visits.append(_visit(rng, rng.choice((0.0, 0.1, 3.0, 25.0, 70.0))))
+    if rng.random() < 0.05:
+        visits.append(_visit(rng, rng.choice((70.0, 100.0, 200.0))))
     return Round(
         edits=edits,
         settles=rng.choice(_SETTLES),
+        words=((rng.choice((1.0, 62.0, 75.0, 150.0)), rng.choice(("forget", "adopt"))),) if rng.random() < 0.1 else (),
         gap=rng.choice((0.0, 0.5, 1.0, 10.0, 61.0, 700.0, 30 * 3600.0)),
         tier=rng.choice((1, 1, 1, 2, 3, 3)),
         credits=rng.choice((100_000, 100_000, 100_000, 20, 45, 90)),
@@ -122,10 +126,8 @@ def _edit(rng: random.Random) -> Edit:
 
 
 def _visit(rng: random.Random, delay: float) -> Visit:
-    death = _death(rng) if rng.random() < 0.55 else None
-    freeze = (
-        (int(3 * 1.09 ** rng.uniform(0, 55)), rng.choice((20.0, 45.0, 100.0, 400.0))) if rng.random() < 0.15 else None
-    )
+    death = _moment(rng, 60) if rng.random() < 0.55 else None
+    freeze = (_moment(rng, 55), rng.choice((20.0, 45.0, 100.0, 400.0))) if rng.random() < 0.2 else None
     return Visit(
         delay=delay,
         host=rng.choice((0, 0, 0, 1)),
@@ -141,10 +143,10 @@ def _visit(rng: random.Random, delay: float) -> Visit:
     )
 
 
-def _death(rng: random.Random) -> int | tuple[str, int]:
+def _moment(rng: random.Random, late: int) -> int | tuple[str, int]:
     """Anywhere, or where it hurts."""
-    anywhere = int(3 * 1.09 ** rng.uniform(0, 60))
-    return anywhere if rng.random() < 0.6 else (rng.choice(_DEATHS), rng.choice((1, 1, 1, 2, 3)))
+    anywhere = int(3 * 1.09 ** rng.uniform(0, late))
+    return anywhere if rng.random() < 0.6 else (rng.choice(_HURTS), rng.choice((1, 1, 1, 2, 3)))
 
 
 def _interrupts(rng: random.Random) -> tuple[int | tuple[str, int], ...]:

@@ -91,13 +91,13 @@ class Edit:
 class Visit:
     """One process that applies. `death`: the moment at which it dies, counted over its ledger, store and network operations, or
     over those of one name;
-    `freeze`: a moment and seconds for which it stands still; `interrupts`: numbers of the events, of all or of one name, at
+    `freeze`: such a moment, and seconds for which it stands still; `interrupts`: numbers of the events, of all or of one name, at
     which a person presses Ctrl-C; `host`: whether others can see it end; `force`: numbers of addresses."""
 
     delay: float = 0.0
     host: int = 0
     death: int | tuple[str, int] | None = None
-    freeze: tuple[int, float] | None = None
+    freeze: tuple[int | tuple[str, int], float] | None = None
     interrupts: tuple[int | tuple[str, int], ...] = ()
     max_credits: int | None = None
     force: tuple[int, ...] = ()
@@ -109,11 +109,12 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What happens between two looks at everything. `settles`: what the person says of uncertain requests; `gap`: seconds
-    before it; `faults`: of the sandbox's scenario."""
+    """What happens between two looks at everything. `settles`: what the person says of uncertain requests; `words`: what is said
+    of them while applies go on, after so many seconds; `gap`: seconds before it; `faults`: of the sandbox's scenario."""
 
     edits: tuple[Edit, ...] = ()
     settles: str = "leave"
+    words: tuple[tuple[float, str], ...] = ()
     gap: float = 1.0
     tier: int = 3
     credits: int = 100_000
@@ -124,9 +125,12 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Case:
+    """`trusts`: whether the organization's counters may settle what nobody answered."""
+
     seed: int
     nodes: Nodes
     limits: Limits = Limits()
+    trusts: bool = False
     rounds: tuple[Round, ...] = field(default_factory=tuple)
 
 

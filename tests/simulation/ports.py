@@ -43,10 +43,11 @@ def ports(world: Any) -> list[tuple[Any, str, Any]]:
         *(
             (FactLedger, name, _dying(getattr(FactLedger, name), f"ledger.{name}"))
             for name in WRITES
-            if name != "intend"
+            if name not in ("intend", "submitted", "decide")
         ),
         *((FactLedger, name, _refused(getattr(FactLedger, name))) for name in READS),
         (FactLedger, "intend", _intending(FactLedger.intend, world)),
+        (FactLedger, "submitted", _recording(FactLedger.submitted, world)),
         (FactLedger, "decide", _deciding(FactLedger.decide, world)),
         (Landing, "land", _dying(Landing.land, "store.land", _target)),
         (Landing, "land_new", _dying(Landing.land_new, "store.land", _target)),
@@ -109,6 +110,16 @@ def _intending(method: Callable[..., Any], world: Any) -> Any:
         return intent
 
     return intend
+
+
+def _recording(method: Callable[..., Any], world: Any) -> Any:
+    def submitted(ledger: Any, intent: Any, task: Any, *args: Any, **kwargs: Any) -> None:
+        moment("before ledger.submitted")
+        method(ledger, intent, task, *args, **kwargs)
+        world.recorded(ledger, task)
+        moment("after ledger.submitted")
+
+    return submitted
 
 
 def _deciding(method: Callable[..., Any], world: Any) -> Any:

@@ -36,7 +36,7 @@ class Process:
     stopped: int = 0
     over: bool = False
     naps: int = 0
-    frozen_until: float = 0.0
+    freezes: int = 0
     sleepers: set[asyncio.Task[Any]] = field(default_factory=set)
 
     @property
@@ -58,15 +58,22 @@ class Process:
             raise Died(name)
         self.moments += 1
         self.named[name] += 1
-        if self.visit.freeze is not None and self.visit.freeze[0] == self.moments:
-            self.frozen_until = self.clock.now() + self.visit.freeze[1]
-            self.tell(f"stands still for {self.visit.freeze[1]:g} s {name}")
+        self._stand_still(name)
         if self.visit.death in (self.moments, (name, self.named[name])):
             self.dead = name
             self.tell(f"dies {name}")
             for each in list(self.sleepers):
                 each.cancel()
             raise Died(name)
+
+    def _stand_still(self, name: str) -> None:
+        """As if by SIGSTOP and SIGCONT, wherever it is: everybody else goes on."""
+        if self.visit.freeze is None or self.visit.freeze[0] not in (self.moments, (name, self.named[name])):
+            return
+        self.tell(f"stands still for {self.visit.freeze[1]:g} s {name}")
+        self.freezes += 1
+        self.clock.hold(self.visit.freeze[1], lambda context: context.get(RUNNING) is self)
+        self.tell("goes on")
 
     def is_stopped_at(self, event: str) -> bool:
         """Count one more event; whether a person presses Ctrl-C at it."""
@@ -76,9 +83,7 @@ class Process:
         return stops
 
     async def thaw(self) -> None:
-        """Wait until it goes on. Raises Died."""
-        while self.frozen_until > self.clock.now():
-            await self._asleep(self.frozen_until - self.clock.now())
+        """The dead do not go on. Raises Died."""
         if self.dead:
             raise Died("asleep")
 

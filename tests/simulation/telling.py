@@ -33,7 +33,7 @@ def _unusual(value: Any, plain: Any, but: tuple[str, ...]) -> str:
 
 def table(tally: Counter[str], violations: int) -> str:
     """The sums of many cases."""
-    first = ("production", "apply", "submission", "death", "interrupt")
+    first = ("production", "apply", "submission", "death", "freeze", "interrupt")
     names = [*first, *sorted(name for name in tally if name not in first)]
     rows = [f"{tally[name]:>9,}  {name}" for name in names]
     return "\n".join([*rows, f"{violations:>9,}  violations"])

@@ -21,7 +21,7 @@ from flowrun.ledger.sqlite import SqliteLedger
 from flowrun.production.exits import Exit, FlowrunError
 from flowrun.production.options import Options, Surroundings
 from flowrun.production.production import Production, Proposal
-from tests.simulation.checking import Snapshot, check_agreement, check_end, check_store
+from tests.simulation.checking import Snapshot, check_agreement, check_end, check_refusals, check_store
 from tests.simulation.model import Case, Limits, Nodes, Round, Visit, edited, manifest
 from tests.simulation.ports import patched, ports
 from tests.simulation.process import RUNNING, Died, Process, is_death
@@ -63,7 +63,7 @@ class _Session:
             self.nodes = edited(self.nodes, each.edits)
             self.begin(each)
             resend = self.settle(each.settles)
-            self.apply(each.visits, resend)
+            self.apply(each.visits, resend, each.words)
         self.finish()
 
     def begin(self, said: Round) -> None:
@@ -75,10 +75,13 @@ class _Session:
         with self.world.books() as books:
             books.put("tier", 0)
         text, files = manifest(self.nodes, self.limits)
-        for name, content in {"flow.yaml": text, **files}.items():
+        trusts = '[provider]\nuncertain = "trust-counters"\n' if self.case.trusts else ""
+        for name, content in {"flow.yaml": text, "flowrun.toml": trusts, **files}.items():
             (self.world.folder / name).write_text(content, encoding="utf-8")
 
-    def apply(self, visits: tuple[Visit, ...], resend: tuple[str, ...] = ()) -> list[tuple[Process, Exit | None]]:
+    def apply(
+        self, visits: tuple[Visit, ...], resend: tuple[str, ...] = (), words: tuple[tuple[float, str], ...] = ()
+    ) -> list[tuple[Process, Exit | None]]:
         """The exit of each process; None: it died, or was refused before anything ran."""
         loop = VirtualLoop(self.world.now, LONGEST)
         loop.set_exception_handler(lambda loop, context: None)  # the dead leave tasks behind
@@ -86,8 +89,12 @@ class _Session:
         processes = [self._process(each, clock) for each in visits]
 
         async def main() -> list[Exit | None]:
-            words = (resend, ())  # one of two was told what to do
-            return list(await asyncio.gather(*map(self._live, processes, words)))
+            told = (resend, *(() for _ in processes[1:]))  # one of them was told what to do
+            person = [asyncio.ensure_future(self._speak(at, how)) for at, how in words]
+            exits = list(await asyncio.gather(*map(self._live, processes, told)))
+            for each in person:
+                each.cancel()
+            return exits
 
         with asyncio.Runner(loop_factory=lambda: loop) as runner:
             try:
@@ -98,6 +105,7 @@ class _Session:
             self.world.now = loop.time()
         self.world.raise_first()
         check_store(self.world)
+        check_refusals(self.world, self.ledger)
         for process in processes:
             check_agreement(self.world, process, self.snapshots.get(process))
         self.world.raise_first()
@@ -108,6 +116,11 @@ class _Session:
         process = Process(f"p{self.pids - 100}", self.pids, visit, clock, self.world.tell)
         self.world.processes.append(process)
         return process
+
+    async def _speak(self, after: float, how: str) -> None:
+        """A person at another terminal."""
+        await asyncio.sleep(after)
+        self.settle(how)
 
     # -- one process
 
@@ -125,6 +138,7 @@ class _Session:
                 self.world.violated("foreign-error", f"{process.name}: {_told(error)}")
         finally:
             process.over = True
+            self.world.tally["freeze"] += process.freezes
             if process.dead:
                 self.world.tally["death"] += 1
         return None

@@ -13,7 +13,8 @@ from typing import Any
 
 import httpx
 
-from flowrun.ledger.protocol import Adopted, IntentRow
+from flowrun.engine.doubt import COUNTED_OUT
+from flowrun.ledger.protocol import Adopted, Forgotten, IntentRow
 from flowrun.production.inprocess import _answer
 from flowrun.runway.inprocess import Answer, CallableTransport
 from flowrun.sandbox.books import Books
@@ -114,6 +115,7 @@ class World:
     def intended(self, ledger: Any, intent: Any) -> None:
         row = next(each for each in ledger.unanswered() if each.intent == intent.intent)
         SENDING.set(row)
+        self._check_alone(ledger, row)
         process = RUNNING.get()
         if process is not None and process.stopped and process.lives:
             self.violated("sent-after-stop", f"{row.origin.address} is sent although a person pressed Ctrl-C")
@@ -121,9 +123,25 @@ class World:
             self.forced.add((row.run, row.key))
             self.grants[row.key] += 1
 
+    def _check_alone(self, ledger: Any, row: IntentRow) -> None:
+        """Nothing is intended beside an open or uncertain request of the action, or an open task of it."""
+        beside = [each.intent for each in ledger.unanswered() if each.key == row.key and each.intent != row.intent]
+        tasks = [each.task for each, _ in ledger.open() if each.key == row.key]
+        if beside or tasks:
+            self.violated("needless", f"{row.origin.address} is intended beside requests {beside} and tasks {tasks}")
+
+    def recorded(self, ledger: Any, task: str) -> None:
+        """An id that the ledger was told is never thrown away."""
+        if all(each.task != task for each in ledger.tasks()):
+            self.violated("id-lost", f"the ledger was told of task {task}, and does not know it")
+
     def decided(self, ledger: Any, intent: Any, decision: Any) -> None:
         row = next((each for each in ledger.uncertain() if each.intent == intent), None)
-        if row is not None and not isinstance(decision, Adopted):
+        if decision == Forgotten(COUNTED_OUT):
+            self.tally["counted out"] += row is not None
+            if accepted := [each.task for each in self.accepted if each.row.intent == intent]:
+                self.violated("counted-out", f"the counters gave up request {intent}, which had become {accepted}")
+        elif row is not None and not isinstance(decision, Adopted):
             self.grants[row.key] += 1
             self.given_up.add(row.intent)
 

@@ -8,9 +8,12 @@ real loop.
 from __future__ import annotations
 
 import asyncio
+import heapq
 import math
 import selectors
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from contextvars import Context
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,6 +34,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self, start: float = START, longest: float = LONGEST) -> None:
         super().__init__(_Leaping(self._idle))
         self._virtual, self._last, self._turns = start, start + longest, 0
+        self._stuck: HangError | None = None  # found by a loop within a callback, for the loop outside
         self._clock_resolution = max(math.ulp(start), 1e-9)  # asyncio runs what is due before time() + this
 
     def time(self) -> float:
@@ -39,6 +43,50 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def pass_time(self, seconds: float) -> None:
         """As if the whole process had slept: timers notice only afterwards."""
         self._virtual += seconds
+
+    def hold(self, until: float, mine: Callable[[Context], bool]) -> None:
+        """Stand still in the middle of a callback, while whatever does not belong to the caller (`mine`) goes on until then: as
+        when one of several processes is stopped at an arbitrary instruction."""
+        awaited = len(self._ready)  # the loop outside counts on as many
+        with self._put_aside(mine) as ready, self._nobody_runs():
+            while self._virtual < until and self._stuck is None:
+                self.call_at(until, lambda: None)
+                self._take_away(mine, ready)
+                try:
+                    self._run_once()
+                except HangError as error:
+                    self._stuck = error
+        while len(self._ready) < awaited:
+            self.call_soon(lambda: None)
+
+    @contextmanager
+    def _put_aside(self, mine: Callable[[Context], bool]) -> Iterator[list[asyncio.Handle]]:
+        """Timers and callbacks of the caller, which come back in their order."""
+        ready: list[asyncio.Handle] = []
+        timers = [each for each in self._scheduled if mine(each._context)]
+        self._scheduled = [each for each in self._scheduled if not mine(each._context)]
+        heapq.heapify(self._scheduled)
+        self._take_away(mine, ready)
+        yield ready
+        for timer in timers:
+            heapq.heappush(self._scheduled, timer)
+        self._ready.extendleft(reversed(ready))
+
+    def _take_away(self, mine: Callable[[Context], bool], ready: list[asyncio.Handle]) -> None:
+        ready += [each for each in self._ready if mine(each._context)]
+        others = [each for each in self._ready if not mine(each._context)]
+        self._ready.clear()
+        self._ready.extend(others)
+
+    @contextmanager
+    def _nobody_runs(self) -> Iterator[None]:
+        """The running task is not the running one meanwhile."""
+        task = asyncio.current_task(self)
+        if task is not None:
+            asyncio.tasks._leave_task(self, task)
+        yield
+        if task is not None:
+            asyncio.tasks._enter_task(self, task)
 
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:  # type: ignore[override]
         """In place: a thread would be outside of virtual time."""
@@ -51,6 +99,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def _idle(self, timeout: float | None) -> None:
         """asyncio would wait now: for `timeout` seconds, None: for ever, 0: not at all."""
+        if self._stuck is not None:
+            raise self._stuck
         self._turns = self._turns + 1 if timeout == 0 else 0
         if timeout is None:
             raise self._hang("nothing is ready and no timer runs; waiting are")
@@ -109,6 +159,10 @@ class VirtualClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(max(0.0, seconds))
+
+    def hold(self, seconds: float, mine: Callable[[Context], bool]) -> None:
+        """The process stands still for so long, and what is not `mine` goes on."""
+        self._loop.hold(self._loop.time() + seconds, mine)
 
     def pass_time(self, seconds: float) -> None:
         """The process was asleep for so long: nothing ran meanwhile."""
