@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import time
+from contextvars import ContextVar
 
 import pytest
 
@@ -180,3 +181,60 @@ def test_loops_are_fresh_each_time_and_none_is_left():
     assert first is not second
     assert first.is_closed()
     assert second.is_closed()
+
+
+# -- standing still in the middle of a callback
+
+WHOSE: ContextVar[str] = ContextVar("whose", default="")
+
+
+def _walked(stops: dict[str, float]) -> list[tuple[float, str]]:
+    """Three walkers that take a step a second, with a beat of their own; some stand still in the middle of their second step."""
+    steps: list[tuple[float, str]] = []
+
+    async def beat(name: str, clock: VirtualClock) -> None:
+        while True:
+            steps.append((clock.now(), f"{name} beats"))
+            await clock.sleep(0.75)
+
+    async def walk(name: str, clock: VirtualClock) -> None:
+        WHOSE.set(name)
+        beating = asyncio.create_task(beat(name, clock))
+        for number in range(4):
+            if number == 1 and name in stops:
+                clock.hold(stops[name], lambda context: context.get(WHOSE) == name)
+            steps.append((clock.now(), f"{name} {number}"))
+            await clock.sleep(1.0)
+        beating.cancel()
+
+    async def main(clock: VirtualClock) -> None:
+        await asyncio.gather(*(walk(name, clock) for name in "abc"))
+
+    run_virtual(main, start=0.0)
+    return steps
+
+
+def test_who_stands_still_does_nothing_while_the_others_go_on() -> None:
+    steps = _walked({"a": 3.5})
+    assert [at for at, what in steps if what in ("a 0", "a 1", "a 2")] == [0.0, 4.5, 5.5]
+    assert not [what for at, what in steps if what == "a beats" and 1.0 < at < 4.5]
+    for name in "bc":
+        assert [at for at, what in steps if what[:2] == f"{name} " and "beats" not in what] == [0.0, 1.0, 2.0, 3.0]
+    assert [at for at, what in steps if what == "b beats"] == [0.0, 0.75, 1.5, 2.25, 3.0, 3.75]
+
+
+def test_two_may_stand_still_at_once() -> None:
+    steps = _walked({"a": 3.5, "b": 1.25, "c": 0.5})
+    last = {what: at for at, what in steps if "beats" not in what}
+    assert last["a 3"] == 6.5
+    assert last["b 3"] >= 4.25
+    assert len(last) == 12
+
+
+def test_a_hang_while_one_stands_still_is_found() -> None:
+    async def main(clock: VirtualClock) -> None:
+        clock.hold(1e9, lambda context: True)
+        await clock.sleep(1.0)
+
+    with pytest.raises(HangError, match="no end in sight"):
+        run_virtual(main, start=0.0, longest=100.0)
