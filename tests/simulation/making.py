@@ -133,6 +133,7 @@ def _visit(rng: random.Random, delay: float) -> Visit:
         host=rng.choice((0, 0, 0, 1)),
         death=death,
         freeze=freeze,
+        full=(_moment(rng, 60), rng.choice((1, 1, 2, 5, 40))) if rng.random() < 0.1 else None,
         interrupts=_interrupts(rng) if rng.random() < 0.25 else (),
         max_credits=rng.choice((None, None, None, None, 10, 25, 60)),
         force=(rng.randrange(8),) if rng.random() < 0.1 else (),

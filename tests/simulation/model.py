@@ -91,13 +91,15 @@ class Edit:
 class Visit:
     """One process that applies. `death`: the moment at which it dies, counted over its ledger, store and network operations, or
     over those of one name;
-    `freeze`: such a moment, and seconds for which it stands still; `interrupts`: numbers of the events, of all or of one name, at
+    `freeze`: such a moment, and seconds for which it stands still; `full`: such a moment, and how many
+    writes from there on find the disk full; `interrupts`: numbers of the events, of all or of one name, at
     which a person presses Ctrl-C; `host`: whether others can see it end; `force`: numbers of addresses."""
 
     delay: float = 0.0
     host: int = 0
     death: int | tuple[str, int] | None = None
     freeze: tuple[int | tuple[str, int], float] | None = None
+    full: tuple[int | tuple[str, int], int] | None = None
     interrupts: tuple[int | tuple[str, int], ...] = ()
     max_credits: int | None = None
     force: tuple[int, ...] = ()

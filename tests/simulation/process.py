@@ -4,6 +4,8 @@ moment at which it dies. Owns dying: from that moment on no port of it does anyt
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from collections import Counter
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -13,6 +15,7 @@ from typing import Any
 from tests.simulation.model import Visit
 from tests.support.virtual_time import HangError, VirtualClock
 
+WRITING = ("before ledger.", "before store.", "before blob.", "before export", "within export")
 NAPS = 8_000  # of one process, whatever it waits for: polls, pauses, a second between two looks at a full model
 
 
@@ -37,6 +40,8 @@ class Process:
     over: bool = False
     naps: int = 0
     freezes: int = 0
+    refusing: int = 0
+    refused: int = 0
     sleepers: set[asyncio.Task[Any]] = field(default_factory=set)
 
     @property
@@ -65,6 +70,17 @@ class Process:
             for each in list(self.sleepers):
                 each.cancel()
             raise Died(name)
+        self._find_room(name)
+
+    def _find_room(self, name: str) -> None:
+        """Raises OSError for a write while the disk is full, which it is for some writes from the visit's moment on."""
+        if self.visit.full is not None and self.visit.full[0] in (self.moments, (name, self.named[name])):
+            self.refusing = self.visit.full[1]
+        if self.refusing and name.startswith(WRITING):
+            self.refusing -= 1
+            self.refused += 1
+            self.tell(f"the disk is full {name}")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
 
     def _stand_still(self, name: str) -> None:
         """As if by SIGSTOP and SIGCONT, wherever it is: everybody else goes on."""

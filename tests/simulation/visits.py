@@ -4,6 +4,7 @@ without faults, and everything is looked at. Owns the order."""
 from __future__ import annotations
 
 import asyncio
+import errno
 import random
 import shutil
 import tempfile
@@ -134,11 +135,14 @@ class _Session:
         except BaseException as error:
             if hang := _hang(error):
                 self.world.violated("hang", str(hang))
+            elif isinstance(error, OSError) and error.errno == errno.ENOSPC and process.refused:
+                self.world.tally["ended by a full disk"] += 1  # as the command line says it, with exit 7
             elif not (process.dead and (is_death(error) or isinstance(error, asyncio.CancelledError))):
                 self.world.violated("foreign-error", f"{process.name}: {_told(error)}")
         finally:
             process.over = True
             self.world.tally["freeze"] += process.freezes
+            self.world.tally["fault full disk"] += process.refused
             if process.dead:
                 self.world.tally["death"] += 1
         return None
