@@ -145,6 +145,7 @@ def export_all(named: Named, exporter: Exporter, bound: Bound, emit: Callable[[e
     pending |= {(export.output, str(export.address)) for export in unmade}
     report = exporter.run(wanted, pending=pending, overwrite=bound.options.overwrite, prune=bound.options.prune)
     now = bound.around.clock.now()
+    exporter.sweep(now)
     for placed in report.placements:
         emit(ev.Exported(now, placed.export.output, str(placed.target), placed.outcome.value))
     for orphan in report.orphans:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,18 @@ def test_second_apply_submits_nothing(tmp_path: Path) -> None:
     done = stage.apply()
     assert (done.exit, done.summary.submitted, stage.submissions) == (Exit.DONE, 0, 3)
     assert set(done.summary.states.values()) == {NodeState.REUSED}
+
+
+def test_half_an_export_that_a_crash_left_is_swept_a_day_later(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, CHAIN)
+    stage.apply()
+    old, fresh = (tmp_path / "out/sandbox/chain/shots" / name for name in (".tmp-abcd1234", ".tmp-abcd1235"))
+    for each in (old, fresh):
+        each.write_bytes(b"half")
+    os.utime(old, (0.0, 0.0))
+    stage.apply()
+    assert not old.exists()
+    assert fresh.exists(), "it may still have its writer"
 
 
 def test_an_edit_reruns_only_what_it_touches(tmp_path: Path) -> None:
