@@ -5,25 +5,17 @@ The sandbox lives in its own state on disk, or in a server of its own, as the AP
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import shlex
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from flowrun.media.probe import probe
-from flowrun.sandbox.service import Sandbox
-from flowrun.sandbox.state import SqliteState
-from tests.support.http_sandbox import KEY, HttpSandbox
+from tests.faults.project import DEADLINE, Project
 from tests.support.http_sandbox import process as serving
 
 pytestmark = pytest.mark.long
@@ -47,69 +39,6 @@ nodes:
 outputs: {shots: "{{ nodes.shot.outputs }}"}
 """
 SCENARIO = "media: tiny\ndurations: {default: 1.0}\npoll: 0.1\n"
-DEADLINE = 60.0
-
-
-class Project:
-    """A folder with a manifest, and the sandbox that its applies speak to: in their process, or `served` over HTTP."""
-
-    def __init__(self, root: Path, scenario: str = SCENARIO, served: HttpSandbox | None = None) -> None:
-        (root / ".git").mkdir(parents=True)
-        self.root, self.served = root, served
-        (root / "flow.yaml").write_text(FLOW)
-        (root / "scenario.yaml").write_text(scenario)
-
-    def run(self, arguments: list[str]) -> subprocess.CompletedProcess[str]:
-        """A command as it was printed, typed again."""
-        line = [sys.executable, "-m", "flowrun", *arguments]
-        return subprocess.run(
-            line, cwd=self.root, env=self.environ, capture_output=True, text=True, timeout=DEADLINE, check=False
-        )
-
-    @property
-    def environ(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("RUNWAYML", "FLOWRUN"))}
-        more = {"RUNWAYML_BASE_URL": self.served.url, "RUNWAYML_API_SECRET": KEY} if self.served else {}
-        return kept | more
-
-    def start(self, *flags: str) -> subprocess.Popen[str]:
-        provider = [] if self.served else ["--scenario", "scenario.yaml"]
-        line = [sys.executable, "-m", "flowrun", "apply", "flow.yaml", *provider, *flags]
-        pipe = subprocess.PIPE
-        return subprocess.Popen(line, cwd=self.root, env=self.environ, stdout=pipe, stderr=pipe, text=True)
-
-    def apply(self, *flags: str) -> tuple[int, dict[str, Any], str]:
-        process = self.start("--json", *flags)
-        out, err = process.communicate(timeout=DEADLINE)
-        return process.returncode, json.loads(out), err
-
-    def report(self) -> dict[str, Any]:
-        if self.served is not None:
-            return self.served.report()
-        state = SqliteState(self.root / ".flowrun/sandbox/api")
-        try:
-            return Sandbox(state).report()
-        finally:
-            state.close()
-
-    @property
-    def submissions(self) -> int:
-        if self.served is None and not (self.root / ".flowrun/sandbox/api").exists():
-            return 0
-        return len(self.report()["submissions"])
-
-    def seen(self, what: str) -> int:
-        """Submissions accepted, or requests of one kind answered."""
-        if what == "submissions" or not self.submissions:
-            return self.submissions
-        return int(self.report()["requests"].get(what, 0))
-
-    def until(self, true: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-        """Wait on a condition, with a deadline; or until the process is done."""
-        end = time.monotonic() + DEADLINE
-        while not true() and process.poll() is None:
-            assert time.monotonic() < end, "the moment never came"
-            time.sleep(0.01)
 
 
 def _settle(project: Project) -> int:
@@ -150,7 +79,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeProject
         def make(scenario: str = SCENARIO) -> Project:
             over_http = request.param == "http"
             served = servers.enter_context(serving(scenario=scenario)) if over_http else None
-            return Project(tmp_path / "p", scenario, served)
+            return Project(tmp_path / "p", FLOW, scenario, served)
 
         yield make
 
