@@ -90,6 +90,7 @@ def _be_brisk() -> None:
     for module, name in places:
         setattr(module, name, BRISK[name])
     assert {module.__name__ for module, _ in places} >= set(IMPORTERS)
+    assert all(getattr(module, name) == BRISK[name] for module, name in places)
     assert signature(Deciding).parameters["reap_after"].default == REAP_AFTER
 
 

@@ -4,6 +4,7 @@ Owns where it is frozen, what is said meanwhile, and what the first must not do 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.faults.dying import REAP_AFTER, struck
@@ -21,16 +22,18 @@ APPLY = ("apply", "flow.yaml", "--quiet")
 @dataclass(frozen=True, slots=True)
 class Freeze:
     """It stands still at the `nth` passing of `point`. `word`: whether a person settles what is in doubt, and the second process
-    finishes, before it goes on; `joined`: the second process begins while the first still counts as alive."""
+    finishes, before it goes on; `joined`: the second process begins while the first still counts as alive; `racing`: the first
+    goes on as soon as the second speaks to the server, and both come to their end at once."""
 
     point: str
     nth: int = 1
     word: bool = False
     joined: bool = False
+    racing: bool = False
 
     @property
     def name(self) -> str:
-        more = "-settled" if self.word else "-joined" if self.joined else ""
+        more = "-settled" if self.word else "-joined" if self.joined else "-racing" if self.racing else ""
         return f"frozen-{self.point}-{self.nth}{more}"
 
 
@@ -38,6 +41,7 @@ FREEZES = (
     Freeze("after-claim"),
     Freeze("before-intent"),
     Freeze("before-intent", 2),
+    Freeze("before-intent", racing=True),
     Freeze("after-intent"),
     Freeze("after-intent", 2, word=True),
     Freeze("before-send"),
@@ -48,10 +52,13 @@ FREEZES = (
     Freeze("after-id"),
     Freeze("polling"),
     Freeze("polling", joined=True),
+    Freeze("polling", racing=True),
     Freeze("before-ended", 2),
     Freeze("half-download"),
     Freeze("half-download", 4),
+    Freeze("half-download", racing=True),
     Freeze("before-commit"),
+    Freeze("before-commit", 2, racing=True),
     Freeze("half-commit", 2),
     Freeze("after-commit"),
     Freeze("before-pick"),
@@ -64,19 +71,22 @@ def freeze(case: Freeze, project: Production) -> Outcome:
     """Start, let it stand still, have the work taken up by another, let it go on, look at everything."""
     first = project.launch("--stop", "--brisk", case.point, str(case.nth), command=APPLY)
     first.await_stop()
-    sent = on_the_wire(project)
+    sent, taken = on_the_wire(project), TakenUp()
     if not case.joined:
         _await_stale(project)
-    taken = _second(case, project)
-    in_doubt = bool(sent) and not case.word
-    if (taken.unknown > 0) != bool(sent):
+    if case.racing:
+        _race(project, first, taken)
+    else:
+        taken = _second(case, project)
+        _thawed(first, taken, project, anew=bool(sent) and not case.word)
+    if bool(taken.unknown) != bool(sent):
         taken.wrong.append(f"on the wire were {sent}, in doubt {taken.doubtful}")
-    found = _thawed(case, first, taken, anew=in_doubt, project=project)
     last = apply_once(project, taken)
     if last["exit"] != 0 or last["submitted"]:
         taken.wrong.append(
             f"after it had come back, an apply submitted {last['submitted']} and ended with {last['exit']}"
         )
+    found = first.err.read_text().splitlines()[:1] == [struck(case.point, case.nth)]
     return Outcome(case.name, f"frozen {case.point}", found, len(sent), taken, judge(project))
 
 
@@ -84,9 +94,13 @@ def _await_stale(project: Production) -> None:
     """Until its heartbeat is so old that anybody may reap it."""
     with project.ledger() as ledger:
         (owner,) = ledger.owners()
+    _until(lambda: time.time() - owner.heartbeat > REAP_AFTER)
+
+
+def _until(true: Callable[[], bool]) -> None:
     end = time.monotonic() + DEADLINE
-    while time.time() - owner.heartbeat <= REAP_AFTER:
-        assert time.monotonic() < end
+    while not true():
+        assert time.monotonic() < end, "the moment never came"
         time.sleep(PATIENCE)
 
 
@@ -101,14 +115,33 @@ def _second(case: Freeze, project: Production) -> TakenUp:
     return taken
 
 
-def _thawed(case: Freeze, first: Forked, taken: TakenUp, *, anew: bool, project: Production) -> bool:
-    """Let it go on, to its end: exit 0, no traceback; and where all is made, nothing more is sent. Whether it had stood still
-    there."""
+def _thawed(first: Forked, taken: TakenUp, project: Production, *, anew: bool) -> None:
+    """Let it go on, to its end. `anew`: whether it still has something to send; where all is made, it has not."""
     before = len(project.accepted())
     first.go_on()
-    code, _, err = first.ended()
-    if code != 0 or "Traceback" in err:
-        taken.wrong.append(f"when it came back: exit {code}: {err}")
+    _check_end(first, taken)
     if len(project.accepted()) != before and not anew:
         taken.wrong.append(f"when it came back, it sent {len(project.accepted()) - before}")
-    return err.splitlines()[:1] == [struck(case.point, case.nth)]
+
+
+def _race(project: Production, first: Forked, taken: TakenUp) -> None:
+    """The second process has reaped the first, and is in the middle of its work, when that one goes on."""
+    before = _heard(project)
+    second = project.launch("--brisk", command=APPLY)
+    _until(lambda: _heard(project) > before)
+    first.go_on()
+    taken.applies += 1
+    for each in (first, second):
+        _check_end(each, taken)
+
+
+def _heard(project: Production) -> int:
+    """What the server has heard of a project: submissions and polls."""
+    return sum(1 + each["polls"] for each in project.accepted())
+
+
+def _check_end(process: Forked, taken: TakenUp) -> None:
+    """In good order: exit 0, no traceback."""
+    code, _, err = process.ended()
+    if code != 0 or "Traceback" in err:
+        taken.wrong.append(f"exit {code}: {err}")

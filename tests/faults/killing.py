@@ -43,11 +43,16 @@ class Outcome:
     taken: TakenUp
     judged: Judgement
 
+    @classmethod
+    def missed(cls, name: str, point: str, why: str) -> Outcome:
+        """Of a case that came to nothing, because the moment never came or a deadline passed."""
+        return cls(name, point, False, 0, TakenUp(wrong=[why]), Judgement(0, 0, ()))
+
     @property
     def wrong(self) -> tuple[str, ...]:
         """Every promise that was broken, in words."""
         counts = {"requests paid twice": self.judged.doubles, "results lost": self.judged.lost}
-        died = () if self.died else (f"{self.name}: it was not reached, or not survived by the harness",)
+        died = () if self.died else ("the moment never came",)
         told = tuple(f"{number} {what}" for what, number in counts.items() if number)
         return (*died, *told, *self.taken.wrong, *self.judged.wrong)
 
@@ -69,14 +74,15 @@ def kill(case: Kill, project: Production) -> Outcome:
     """Start, let it die, take it up to its end, look at everything."""
     process = project.launch(case.point, str(case.nth), command=("apply", "flow.yaml", "--quiet"))
     code, _, err = process.ended()
-    died = code == KILLED and err.splitlines()[-1:] == [struck(case.point, case.nth)]
+    if code != KILLED or err.splitlines()[-1:] != [struck(case.point, case.nth)]:
+        return Outcome.missed(case.name, case.point, f"exit {code}: {err}")
     project.age_leftovers()
     sent, known = on_the_wire(project), len(project.accepted())
     taken = take_up(project, resend=case.resend)
     taken.wrong += _wrong_window(case, sent, known)
     if (sorted(taken.doubtful), taken.applies) != (sorted(sent), 2 if sent else 1):
         taken.wrong.append(f"{taken.applies} applies, in doubt were {taken.doubtful}, on the wire {sent}")
-    return Outcome(case.name, case.point, died, len(sent), taken, judge(project, _paid_again(case, taken)))
+    return Outcome(case.name, case.point, True, len(sent), taken, judge(project, _paid_again(case, taken)))
 
 
 def on_the_wire(project: Production) -> list[str]:
