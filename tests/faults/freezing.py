@@ -4,7 +4,7 @@ Owns where it is frozen, what is said meanwhile, and what the first must not do 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tests.faults.dying import REAP_AFTER, struck
@@ -78,7 +78,7 @@ def freeze(case: Freeze, project: Production) -> Outcome:
         _race(project, first, taken)
     else:
         taken = _second(case, project)
-        _thawed(first, taken, project, anew=bool(sent) and not case.word)
+        _thawed(case, project, first, taken, sent)
     if bool(taken.unknown) != bool(sent):
         taken.wrong.append(f"on the wire were {sent}, in doubt {taken.doubtful}")
     last = apply_once(project, taken)
@@ -115,13 +115,23 @@ def _second(case: Freeze, project: Production) -> TakenUp:
     return taken
 
 
-def _thawed(first: Forked, taken: TakenUp, project: Production, *, anew: bool) -> None:
-    """Let it go on, to its end. `anew`: whether it still has something to send; where all is made, it has not."""
-    before = len(project.accepted())
+def _thawed(case: Freeze, project: Production, first: Forked, taken: TakenUp, sent: Sequence[str]) -> None:
+    """Let it go on, to its end. Where all is made meanwhile, it sends nothing; it may only while a node is in doubt."""
+    before, thawed = len(project.accepted()), time.time()
     first.go_on()
     _check_end(first, taken)
-    if len(project.accepted()) != before and not anew:
+    if case.point == "after-intent" and not case.word:
+        taken.wrong += _sent_late(project, sent, thawed)
+    if len(project.accepted()) != before and (case.word or not sent):
         taken.wrong.append(f"when it came back, it sent {len(project.accepted()) - before}")
+
+
+def _sent_late(project: Production, nodes: Sequence[str], thawed: float) -> Iterator[str]:
+    """Whoever slept between intent and request reports it refused, and sends on a new intent. The refused one is not listed."""
+    with project.ledger() as ledger:
+        rows = [row for row, _ in ledger.requests(0.0, thawed)]
+    late = [row.origin.address for row in rows if row.origin.address.partition("#")[0] in nodes]
+    yield from (f"{address} was sent after it had slept" for address in late)
 
 
 def _race(project: Production, first: Forked, taken: TakenUp) -> None:

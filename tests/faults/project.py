@@ -17,7 +17,7 @@ from flowrun.sandbox.state import SqliteState
 from tests.support.http_sandbox import KEY, HttpSandbox
 
 ROOT = Path(__file__).parents[2]
-DEADLINE = 60.0  # seconds until a test gives up on a process
+DEADLINE = 120.0  # seconds until a test gives up on a process
 PATIENCE = 0.01  # seconds between two looks
 
 
