@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flowrun.canonical import CanonicalError, sha256
+from flowrun.media.chance import Chance
 from flowrun.media.facts import MediaFacts, MediaKind
 from flowrun.operations.catalogue import Catalogue
 from flowrun.operations.model import Path, Problem
@@ -189,10 +190,11 @@ def _seconds_at(facts: Mapping[Path, MediaFacts], path: Path) -> float | None:
 def _accepted(asked: Asked, account: Account, effects: Effects, resolver: Resolver, limit: int | None) -> Task:
     """The task, with its whole course."""
     spec, books, now = asked.spec, resolver.books, resolver.now
-    duration = seconds_of(account, spec) if effects.takes is None else effects.takes
+    repeat = books.count(f"repeat:{asked.identity}") - 1
+    drawn = seconds_of(account, spec, Chance.of("duration", asked.identity, repeat))
+    duration = drawn if effects.takes is None else effects.takes
     starts = slot_time(books.free_times(spec.model, limit), limit, now)
     outcome, message, code = _outcome(asked, effects)
-    repeat = books.count(f"repeat:{asked.identity}") - 1
     variation = 0 if account.scenario.identical else repeat
     tiny = account.scenario.media == "tiny"
     wanted = Wanted(spec, asked.output, asked.body, asked.inputs, variation, tiny)
@@ -217,12 +219,14 @@ def _accepted(asked: Asked, account: Account, effects: Effects, resolver: Resolv
     )
 
 
-def seconds_of(account: Account, spec: ModelSpec) -> float:
-    """How long a task of this model takes: by the scenario, like the live service where realistic, else short."""
+def seconds_of(account: Account, spec: ModelSpec, chance: Chance) -> float:
+    """How long a task of this model takes: by the scenario, like the live service where realistic, else short. `chance`: the
+    task's own, for a range."""
     scripted = account.scenario.durations
     for name in (spec.model, spec.operation, "default"):
         if name in scripted:
-            return scripted[name]
+            said = scripted[name]
+            return chance.between("seconds", *said) if isinstance(said, list) else said
     if account.realistic:
         return account.catalogue.typical_seconds(spec.operation, spec.model)
     return SHORT[account.produces(spec)]

@@ -1,6 +1,6 @@
 """The script of a sandbox's behaviour. Owns its file format; `faults` carries it out.
 
-    durations: {gen4_turbo: 2, text_to_speech: 0.1, default: 0.5}   # seconds; a model before its operation
+    durations: {gen4_turbo: [20, 60], text_to_speech: 0.1, default: 0.5}   # seconds; a model before its operation
     credits: 500
     faults:
       - {on: image_to_video, match: {prompt: storm, nth: 1}, do: {fail: INTERNAL, message: "The renderer stumbled."}}
@@ -19,6 +19,7 @@ from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -37,6 +38,15 @@ from flowrun.yaml_tree import Tree, follow, parse, plain
 Place = Literal["generations", "tasks", "cancel", "organization", "usage", "uploads", "storage", "download", "any"]
 PLACES: tuple[str, ...] = get_args(Place)
 Seconds = Annotated[float, Field(ge=0, le=31_536_000, allow_inf_nan=False)]
+
+
+def _ordered(seconds: list[float]) -> list[float]:
+    if seconds[0] > seconds[1]:
+        raise ValueError("a range is the fewest seconds, then the most")
+    return seconds
+
+
+Range = Annotated[list[Seconds], Field(min_length=2, max_length=2), AfterValidator(_ordered)]
 Count = Annotated[int, Field(ge=1)]
 Bytes = Count | Annotated[str, Field(pattern=r"^\d{1,6} ?([kMGT]i?B|B)$")]
 _UNITS = {"": 0, "k": 1, "M": 2, "G": 3, "T": 4}
@@ -156,8 +166,10 @@ class Limit(_Strict):
 class Scenario(_Strict):
     """How a sandbox behaves. All fields may be left out."""
 
-    durations: dict[str, Seconds] = Field(
-        {}, description="Seconds that tasks run, by model or operation; `default` for others."
+    durations: dict[str, Seconds | Range] = Field(
+        {},
+        description="Seconds that tasks run, by model or operation; `default` for others. [20, 60] draws for each task, "
+        "and draws the same for the same request whatever came before it.",
     )
     identical: bool = Field(False, description="Repeats of one request give equal bytes.")
     credits: int | None = Field(None, ge=0, description="The account's credits at the beginning. Default: 100000.")

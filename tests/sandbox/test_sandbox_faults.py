@@ -210,6 +210,8 @@ def messages(text: str) -> list[str]:
         ("speed: 2", ["s.yaml:1:8 speed: there is no such field here"]),
         ("tier: 6\npoll: -1", ["s.yaml:1:7 tier: ", "s.yaml:2:7 poll: "]),
         ("durations: {default: soon}", ["s.yaml:1:22 durations.default: "]),
+        ("durations: {default: [60, 20]}", ["s.yaml:1:22 durations.default: "]),
+        ("durations: {default: [1, 2, 3]}", ["s.yaml:1:22 durations.default: "]),
         ("faults: [{on: tasks}]", ["s.yaml:1:10 faults.0.do: this field must be given"]),
         ("faults: [{on: nowhere, do: {delay: 1}}]", ["s.yaml:1:15 faults.0.on: "]),
         ("faults: [{on: any, match: {nth: 0}, do: {delay: 1}}]", ["s.yaml:1:33 faults.0.match.nth: "]),

@@ -154,6 +154,22 @@ def test_how_long_tasks_take(scenario: str, realistic: bool, seconds: float) -> 
     assert visitor.sandbox.report()["tasks"][task_id]["ends"] == pytest.approx(BEGIN + seconds)
 
 
+def _drawn(*prompts: str) -> list[float]:
+    """Seconds that a task of each takes, in a sandbox of its own."""
+    visitor = Visitor("{durations: {default: [20, 60]}, limits: {default: {concurrent: null}}}")
+    ids = [visitor.create(promptText=each) for each in prompts]
+    tasks = visitor.sandbox.report()["tasks"]
+    return [round(tasks[each]["ends"] - tasks[each]["starts"], 3) for each in ids]
+
+
+def test_a_range_draws_for_each_task_whatever_came_before() -> None:
+    many = _drawn(*(f"fox {number}" for number in range(60)))
+    assert 20 <= min(many) < 25 < 55 < max(many) <= 60
+    assert _drawn("owl", "fox 3", "elk", "fox 2")[1::2] == [many[3], many[2]]
+    again = _drawn("fox 3", "fox 3")
+    assert again[0] == many[3] != again[1], "a repeat is another task"
+
+
 def test_realistic_tasks_take_as_long_as_live_ones() -> None:
     visitor = Visitor("{}", realistic=True)
     task_id = visitor.create("text_to_video", FILM)
