@@ -26,6 +26,7 @@ from flowrun.engine.placing import masked
 from flowrun.engine.ports import Attempt
 from flowrun.engine.recovery import Recovery
 from flowrun.engine.scheduler import Scheduler
+from flowrun.engine.slots import SlotWatch
 from flowrun.engine.states import NodeState
 from flowrun.engine.verdicts import TIMED_OUT, of_bug, of_doubt, of_error
 from flowrun.ids import ActionKey, OwnerId, TaskId
@@ -60,23 +61,27 @@ class Driver:
     _answers: deque[ev.Event] = field(default_factory=deque)  # what was answered at once comes before what happened
     _stopping: bool = False
     _interrupted: asyncio.Event = field(default_factory=asyncio.Event)
+    _slots: SlotWatch = field(init=False)
     _bug: Exception | None = None  # raised once everything in flight has come to its end
     _uploads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(UPLOADS_AT_ONCE))
     _group: asyncio.TaskGroup | None = None
+
+    def __post_init__(self) -> None:
+        ports = self.deciding.ports
+        self._slots = SlotWatch(ports, self.deciding.run, self._post, lambda error: self._post(self._halted(error)))
 
     async def run(self, first: ev.Expanded) -> None:
         """From the graph to Finish. After an error that nobody foresaw nothing new starts; it is raised once what was being
         sent and collected has come to its end, so that it makes no other request uncertain."""
         async with asyncio.TaskGroup() as group:
             self._group = group
-            beat = group.create_task(self._beat())
+            beats = [group.create_task(self._beat()), group.create_task(self._slots.watch())]
             for name, walk in self.recovery.walks(self.deciding.resumed) if self.recovery else ():
                 self._spawn(name, walk)
             self._events.put_nowait(first)
             await self._loop()
             await self._last_look()
-            beat.cancel()
-            for task in self._tasks.values():
+            for task in (*beats, *self._tasks.values()):
                 task.cancel()
         if self._bug is not None:
             raise self._bug
@@ -127,6 +132,8 @@ class Driver:
             return False
         known = (event.limit, event.elsewhere)
         before, self._waiting[event.unit] = self._waiting.get(event.unit), known
+        if event.elsewhere:
+            self._slots.refused(self.scheduler.units[event.unit].model)
         return before == known
 
     def _do(self, command: cmd.Command) -> None:

@@ -228,6 +228,15 @@ class Weighing:
 
 
 @dataclass(frozen=True, slots=True)
+class SlotFreed:
+    """A slot of a model that something here waits for has come free, and none of this run's units held it."""
+
+    type: ClassVar[str] = "slot-freed"
+    at: float
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
 class Woke:
     """A time that was waited for has come: of a unit, or of a model."""
 
@@ -336,6 +345,7 @@ Event = (
     | Found
     | AttemptFailed
     | Weighing
+    | SlotFreed
     | Woke
     | Left
     | Settled

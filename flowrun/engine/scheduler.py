@@ -3,8 +3,8 @@
 Rules of this file:
 - An instance is decided when everything upstream is settled, and settled once, when its outcome is known.
 - What is ready starts in order of its longest remaining path; the ledger grants, the scheduler only asks, one at a time.
-- A model whose ledger said "wait" is asked again when one of its tasks ends, or after `recheck` seconds (another
-  process may have freed a slot). What is over a cap is parked, and asked again only when money came back. Once other
+- A model whose ledger said "wait" is asked again when one of its tasks ends, when a slot is seen to have come free
+  elsewhere, or after `recheck` seconds. What is over a cap is parked, and asked again only when money came back. Once other
   limits were read, all that waits is asked again.
 - A task in flight is taken up in a lane of its own: it needs no slot, and may be what holds the one others wait for.
   Once it was asked about, its unit waits like every other.
@@ -56,7 +56,7 @@ class Scheduler:
     """`fail_fast`: the first failure starts nothing new. `wait_for_quota`: wait for a used-up day, else park.
     `recheck`: seconds after which a full model is asked again, None: only when something ends."""
 
-    def __init__(self, *, fail_fast: bool = False, wait_for_quota: bool = False, recheck: float | None = 1.0) -> None:
+    def __init__(self, *, fail_fast: bool = False, wait_for_quota: bool = False, recheck: float | None = 5.0) -> None:
         self.instances: dict[str, Instance] = {}
         self.units: dict[str, Unit] = {}
         self.stopping: str | None = None  # why nothing new starts
@@ -84,6 +84,7 @@ class Scheduler:
             ev.Stored: self._stored,
             ev.Found: self._found,
             ev.AttemptFailed: self._attempt_failed,
+            ev.SlotFreed: self._slot_freed,
             ev.Woke: self._woke,
             ev.Left: self._left,
             ev.Halted: self._halted,
@@ -289,6 +290,10 @@ class Scheduler:
             self.stopping = self.stopping or "surroundings"
         elif self._fail_fast:
             self.stopping = self.stopping or "failed"
+
+    def _slot_freed(self, event: ev.SlotFreed, now: float) -> Iterator[Command]:
+        self._waiting.pop(event.model, None)
+        yield from ()
 
     def _woke(self, event: ev.Woke, now: float) -> Iterator[Command]:
         if event.model is not None and self._waiting.get(event.model, float("inf")) <= now:

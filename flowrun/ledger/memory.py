@@ -116,15 +116,20 @@ class MemoryTables:
         self.owners: MemoryTable[OwnerRow] = MemoryTable("owner")
         self.documents: MemoryTable[DocumentRow] = MemoryTable("key")
         self.counters: MemoryTable[CounterRow] = MemoryTable("name")
+        self._writes = 0
 
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Nothing is undone: a transaction checks all it can refuse before it writes."""
         with self._turn:
+            self._writes += 1
             yield
 
-    def reading(self) -> AbstractContextManager[None]:
-        return self.writing()
+    def reading(self) -> AbstractContextManager[Any]:
+        return self._turn
+
+    def changes(self) -> int:
+        return self._writes
 
     def close(self) -> None:
         """Nothing to let go of."""

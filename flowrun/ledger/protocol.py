@@ -356,6 +356,10 @@ class Ledger(Protocol):
         """Slots held now, by model."""
         ...
 
+    def changes(self) -> int:
+        """A number that is another one once anybody has written; cheap enough to be asked for several times a second."""
+        ...
+
     def committed(self, run: RunId) -> int:
         """Estimated or booked credits of the run's intents that were not refused, and of its reservations."""
         ...

@@ -125,6 +125,13 @@ class SqliteTables:
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
 
+    def changes(self) -> int:
+        """SQLite counts commits of other connections, and rows changed by this one. Raises as a transaction does."""
+        try:
+            return int(self._connection.execute("PRAGMA data_version").fetchone()[0]) + self._connection.total_changes
+        except sqlite3.Error as error:
+            raise translated(error, self._path) from error
+
     def close(self) -> None:
         self._connection.close()
 

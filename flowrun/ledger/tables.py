@@ -115,6 +115,10 @@ class Tables(Protocol):
         """One view that no writer changes and that waits for none."""
         ...
 
+    def changes(self) -> int:
+        """Another number once anybody has written."""
+        ...
+
     def close(self) -> None: ...
 
 

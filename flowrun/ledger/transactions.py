@@ -260,6 +260,9 @@ class FactLedger(Ledger):
         with self._tables.reading():
             return counting.slots_by_model(self._tables, self._now())
 
+    def changes(self) -> int:
+        return self._tables.changes()
+
     def committed(self, run: RunId) -> int:
         with self._tables.reading():
             return counting.committed(self._tables, run)

@@ -53,6 +53,17 @@ class ReadingKit:
         bench.ledger.settle(TaskId("again"), Succeeded(), None)
         assert bench.ledger.last([a_doc().key]) == {}
 
+    def test_that_anybody_wrote_is_seen_at_once_and_asking_changes_nothing(self, bench):
+        before = bench.ledger.changes()
+        bench.ledger.in_flight()
+        bench.other.in_flight()
+        assert bench.ledger.changes() == before
+        bench.other.heartbeat(BOB)
+        assert bench.ledger.changes() != before
+        before = bench.ledger.changes()
+        bench.ledger.heartbeat(ANNE)
+        assert bench.ledger.changes() != before
+
     def test_last_is_batched(self, bench):
         for n in (1, 600, 1200):
             bench.submitted("many", take=n)

@@ -95,7 +95,7 @@ class World:
     def __init__(self, case: Case) -> None:
         self.case = case
         self.rng = random.Random(case.seed)
-        self.scheduler = Scheduler(fail_fast=case.fail_fast, wait_for_quota=case.wait_for_quota)
+        self.scheduler = Scheduler(fail_fast=case.fail_fast, wait_for_quota=case.wait_for_quota, recheck=1.0)
         self.now = START
         self.nodes: dict[str, Node] = {}
         self.log: list[tuple[ev.Event, float]] = []
@@ -395,7 +395,7 @@ class World:
 
     def check_replay(self) -> None:
         """The same events give the same orders and states."""
-        again = Scheduler(fail_fast=self.case.fail_fast, wait_for_quota=self.case.wait_for_quota)
+        again = Scheduler(fail_fast=self.case.fail_fast, wait_for_quota=self.case.wait_for_quota, recheck=1.0)
         assert [again.handle(event, now) for event, now in self.log] == self.said
         assert again.units == self.scheduler.units
         assert again.instances == self.scheduler.instances

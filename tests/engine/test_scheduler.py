@@ -108,7 +108,7 @@ def test_a_model_that_is_full_lets_others_pass():
     decided(scheduler, "x", spec(model="full"))
     decided(scheduler, "y", spec(model="free"))
     commands = feed(scheduler, ev.Queued(NOW, "x#1", "concurrency", None))
-    assert commands == [WakeAt(NOW + 1.0, model="full"), Admit("y#1")]
+    assert commands == [WakeAt(NOW + 5.0, model="full"), Admit("y#1")]
 
 
 def test_one_question_at_a_time():
@@ -145,7 +145,7 @@ def test_a_task_that_was_gone_waits_with_the_others_and_is_not_asked_for_again_a
     scheduler = Scheduler()
     grow(scheduler, ("x", (), 9.0))
     decided(scheduler, "x", spec(decision="resume"), word="resume")
-    assert feed(scheduler, ev.Queued(NOW, "x#1", "concurrency", None)) == [WakeAt(NOW + 1.0, model="m")]
+    assert feed(scheduler, ev.Queued(NOW, "x#1", "concurrency", None)) == [WakeAt(NOW + 5.0, model="m")]
 
 
 def test_a_task_that_was_gone_and_sent_anew_rests_with_its_model():

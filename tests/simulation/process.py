@@ -16,7 +16,7 @@ from tests.simulation.model import Visit
 from tests.support.virtual_time import HangError, VirtualClock
 
 WRITING = ("before ledger.", "before store.", "before blob.", "before export", "within export")
-NAPS = 8_000  # of one process, whatever it waits for: polls, pauses, a second between two looks at a full model
+NAPS = 20_000  # of one process, whatever it waits for: polls, pauses, looks at whether another has freed a slot
 
 
 class Died(BaseException):
