@@ -24,20 +24,25 @@ _HEADER = 100
 _OWN = " Nothing was written. Move it away or restore a copy; what it knew of tasks in flight goes with it."
 
 
-def opened(path: Path) -> sqlite3.Connection:
-    """A connection to the ledger at `path`, which is made where there is none.
+def opened(path: Path, *, reading: bool = False) -> sqlite3.Connection:
+    """A connection to the ledger at `path`, which is made where there is none. `reading`: for who changes nothing: it makes no
+    file, and whatever is tried to be written is refused.
 
-    Raises LedgerDamagedError for a file that is no ledger, OSError where the file system refuses.
+    Raises LedgerDamagedError for a file that is no ledger, OSError where the file system refuses (FileNotFoundError for who
+    only reads).
     """
-    if not path.exists():
+    if not reading and not path.exists():
         _create(path)
     _refuse_foreign(path)
     try:
         connection = _connect(path)
         try:
             _set_up(connection)
-            _upgrade(connection)
-            _check(connection, path)
+            if reading:
+                connection.execute("PRAGMA query_only=ON")
+            else:
+                _upgrade(connection)
+            _check(connection, path, reading)
         except BaseException:
             connection.close()
             raise
@@ -131,15 +136,16 @@ def _version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def _check(connection: sqlite3.Connection, path: Path) -> None:
-    if (version := _version(connection)) != VERSION:
+def _check(connection: sqlite3.Connection, path: Path, reading: bool) -> None:
+    """An earlier format can be read as it stands: what an upgrade adds is for those who write."""
+    if (version := _version(connection)) != VERSION and not (reading and version in MIGRATIONS):
         raise LedgerDamagedError(
             f"the ledger {path} has format {version}, this flowrun reads {VERSION}. Nothing was written."
             " Use the version of flowrun that wrote it, or a newer one."
         )
     for shape in SHAPES:
         found = {row[1] for row in connection.execute(f"PRAGMA table_info({shape.table})")}
-        if missing := set(shape.written) - found:
+        if missing := set(shape.columns if reading else shape.written) - found:
             raise LedgerDamagedError(f"the ledger {path} lacks {', '.join(sorted(missing))} in {shape.table}.{_OWN}")
     if path.stat().st_size <= QUICK_CHECK_BYTES:
         (answer,) = connection.execute("PRAGMA quick_check(1)").fetchone()

@@ -90,9 +90,9 @@ def _clause(choice: Where) -> tuple[str, list[Any]]:
 class SqliteTables:
     """The tables of one ledger file, through one connection."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, reading: bool = False) -> None:
         self._path = path
-        self._connection = opened(path)
+        self._connection = opened(path, reading=reading)
         self.claims = SqliteTable(self._connection, schema.CLAIMS)
         self.intents = SqliteTable(self._connection, schema.INTENTS)
         self.tasks = SqliteTable(self._connection, schema.TASKS)
@@ -137,10 +137,11 @@ class SqliteTables:
 
 
 class SqliteLedger(FactLedger):
-    """The ledger at `path`, made with its folders (mode 0600) where there is none.
+    """The ledger at `path`, made with its folders (mode 0600) where there is none. `reading`: for who changes nothing, and waits
+    for nobody; then it is not made.
 
     Raises LedgerDamagedError for a file that is no ledger or a damaged one, OSError where the disk is full or refuses.
     """
 
-    def __init__(self, path: Path, now: Callable[[], float]) -> None:
-        super().__init__(SqliteTables(path), now)
+    def __init__(self, path: Path, now: Callable[[], float], *, reading: bool = False) -> None:
+        super().__init__(SqliteTables(path, reading=reading), now)

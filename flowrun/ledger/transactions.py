@@ -13,7 +13,8 @@ from typing import Any
 
 from flowrun.action import ActionDoc
 from flowrun.ids import ActionKey, IntentId, OwnerId, RecipeKey, RunId, TaskId
-from flowrun.ledger import counting, rules
+from flowrun.ledger import counting, handing, rules
+from flowrun.ledger.handing import Handed
 from flowrun.ledger.protocol import (
     ActionFacts,
     Adopted,
@@ -47,6 +48,11 @@ class FactLedger(Ledger):
     def __init__(self, tables: Tables, now: Callable[[], float]) -> None:
         self._tables = tables
         self._now = now
+
+    @property
+    def tables(self) -> Tables:
+        """Where its rows lie: for who lays several ledgers beside each other."""
+        return self._tables
 
     # ---- from claim to intent ----------------------------------------------------------------------------------------
 
@@ -217,6 +223,31 @@ class FactLedger(Ledger):
         for row in tables.intents.find(where(owner=(owner,), outcome=(IntentOutcome.OPEN,))):
             tables.intents.put(rules.reaped(row))
         tables.owners.drop(owner)
+
+    # ---- from one ledger into another --------------------------------------------------------------------------------
+
+    def hand_over(
+        self, store: str, to: str, take_in: Callable[[Handed], None], is_of_store: Callable[[OwnerId], bool]
+    ) -> Handed:
+        """Give what `store` has unsettled here into the hands of another ledger, the one of the account `to`. `take_in`: has
+        it durable there when it returns; only then it is gone from here. `is_of_store`: whether an owner works for the store.
+
+        Dead owners must be reaped first. Raises LedgerInUseError, and nothing was moved, where a live one is at work.
+        """
+        with self._tables.reading():
+            handed = handing.ready(self._tables, store, is_of_store)
+        if not handed:
+            return handed
+        with self._tables.writing():
+            handed = handing.ready(self._tables, store, is_of_store)
+            take_in(handed)
+            handing.let_go(self._tables, handed, to)
+        return handed
+
+    def take_in(self, handed: Handed) -> None:
+        """What another ledger hands over; what is here already stays as it is, so that it may be handed over again."""
+        with self._tables.writing():
+            handing.arrive(self._tables, handed)
 
     # ---- what is only read -------------------------------------------------------------------------------------------
 
