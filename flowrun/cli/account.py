@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from flowrun.cli.output import Form, Output
 
 if TYPE_CHECKING:
     from flowrun.production.account import Account, Standing
+    from flowrun.production.in_flight import InFlight
     from flowrun.runway.values import Organization
 
 
@@ -71,20 +73,32 @@ def _remark(standing: Standing | None) -> str:
 def status(**flags: Any) -> None:
     """What is in flight at the API, and which submissions nobody knows the end of."""
     output = output_of(flags)
-    from dataclasses import asdict
-
+    from flowrun.production.in_flight import in_flight
     from flowrun.production.options import Surroundings
-    from flowrun.production.queries import in_flight
     from flowrun.ui.runs_markdown import status_markdown
     from flowrun.ui.runs_text import status_text
 
-    tasks, uncertain = in_flight(options_of(flags), Surroundings())
+    own, *former = in_flight(options_of(flags), Surroundings())
     if output.json:
-        output.document({"open": [asdict(row) for row in tasks], "uncertain": [asdict(row) for row in uncertain]})
-    elif output.form is Form.MARKDOWN:
-        output.page(status_markdown(tasks, uncertain))
-    else:
-        output.data(status_text(tasks, uncertain, colour=output.data_colour, width=output.width))
+        output.document(_status_document((own, *former)))
+        return
+    told = [(None, own)] if own.tasks or own.uncertain or not former else []
+    for account, each in [*told, *((each.account, each) for each in former)]:
+        if output.form is Form.MARKDOWN:
+            output.page(status_markdown(each.tasks, each.uncertain, account))
+        else:
+            colour, width = output.data_colour, output.width
+            output.data(status_text(each.tasks, each.uncertain, account=account, colour=colour, width=width))
+
+
+def _status_document(found: Sequence[InFlight]) -> dict[str, Any]:
+    """Each with the account whose ledger has it."""
+    from dataclasses import asdict
+
+    return {
+        "open": [{**asdict(row), "account": each.account} for each in found for row in each.tasks],
+        "uncertain": [{**asdict(row), "account": each.account} for each in found for row in each.uncertain],
+    }
 
 
 @click.command()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,12 +13,15 @@ from typing import TYPE_CHECKING
 from flowrun.engine.ports import REAP_AFTER
 from flowrun.files import write_atomic
 from flowrun.ids import OwnerId
-from flowrun.ledger.location import account_of, ledger_path
+from flowrun.ledger.location import ledger_path
+from flowrun.ledger.looking import joined, look_at
 from flowrun.ledger.protocol import LedgerDamagedError
 from flowrun.ledger.sqlite import SqliteLedger
+from flowrun.ledger.transactions import FactLedger
 from flowrun.production.configuring import settings_of
 from flowrun.production.exits import Exit, FlowrunError
 from flowrun.production.inputs import DiskInputs
+from flowrun.production.ledgers import Ledgers, account_name
 from flowrun.production.options import Options, Surroundings
 from flowrun.production.owner import is_gone, new_owner
 from flowrun.production.provider import Choice, choose, make_client
@@ -31,8 +35,6 @@ if TYPE_CHECKING:
 
     from flowrun.runway.client import RunwayClient
 
-LEDGERS_USED = "ledgers"
-
 
 @dataclass(slots=True)
 class Bound:
@@ -43,11 +45,14 @@ class Bound:
     options: Options
     around: Surroundings
     store: DiskStore
-    ledger: SqliteLedger
+    ledger: FactLedger
     account: str
     inputs: DiskInputs
     owner: OwnerId
     settings: Settings
+    ledgers: Ledgers
+    former: Mapping[str, FactLedger]  # by account, to be looked at
+    reading: bool = False
     _client: RunwayClient | None = None
     _http: AsyncClient | None = None
 
@@ -55,7 +60,8 @@ class Bound:
         """Raises FlowrunError where there is no key."""
         if self._client is None:
             folder = self.store.root / "api"
-            self._client, self._http = make_client(self.choice, self.options, self.around, folder, self.settings)
+            place = None if self.reading and not folder.exists() else folder
+            self._client, self._http = make_client(self.choice, self.options, self.around, place, self.settings)
         return self._client
 
     @property
@@ -63,9 +69,21 @@ class Bound:
         """What the project is called: by its settings, else as its folder."""
         return self.settings.project.name or self.project.name
 
+    @property
+    def seen(self) -> FactLedger:
+        """The ledger together with what former accounts' still hold of this store: to be looked at."""
+        if not self.former:
+            return self.ledger
+        return joined([self.ledger, *self.former.values()], self.around.clock.now, self.ledgers.store)
+
     def reap(self) -> None:
         """Free what dead processes held."""
         self.ledger.reap(REAP_AFTER, is_gone)
+
+    def is_dead(self, owner: OwnerId) -> bool:
+        """Whether a reaper would free what the owner holds; never ourselves, however long the machine was asleep."""
+        heard = max((row.heartbeat for row in self.seen.owners() if row.owner == owner), default=-math.inf)
+        return is_gone(owner) or (owner != self.owner and self.around.clock.now() - heard > REAP_AFTER)
 
     async def close_client(self) -> None:
         if self._http is not None:
@@ -80,9 +98,12 @@ class Bound:
 
 
 @contextmanager
-def bound(project: Path, options: Options, around: Surroundings, settings: Settings | None = None) -> Iterator[Bound]:
-    """Everything open for one command; closed after it. `settings` None: they are read now. Raises FlowrunError for what
-    cannot be opened, DiagnosticError for wrong settings."""
+def bound(
+    project: Path, options: Options, around: Surroundings, settings: Settings | None = None, *, reading: bool = False
+) -> Iterator[Bound]:
+    """Everything open for one command; closed after it. `settings` None: they are read now. `reading`: for a command that
+    writes nothing; what is not there is empty then, and it waits for nobody. Raises FlowrunError for what cannot be opened,
+    DiagnosticError for wrong settings."""
     settings = settings_of(project, around) if settings is None else settings
     if options.scenario is not None and not around.named(options.scenario).is_file():
         message = f"--scenario: there is no file {options.scenario}; nothing was submitted"
@@ -92,17 +113,33 @@ def bound(project: Path, options: Options, around: Surroundings, settings: Setti
     _refuse_network(base)
     choice = choose(options, settings, lambda: holds_runway(base, around))
     root = base / "sandbox" if choice.name == "sandbox" else base
-    with _open_store(root, choice, around) as store:
-        account = _account(choice, root, settings.provider.account)
-        ledger = _open_ledger(choice, account, root, around)
-        try:
-            inputs = DiskInputs(
-                project, store.urls, store.blobs, allow_outside=options.allow_outside, refresh=options.refresh
-            )
-            owner = new_owner(around.rng)
-            yield Bound(project, choice, options, around, store, ledger, account, inputs, owner, settings)
-        finally:
-            ledger.close()
+    with ExitStack() as opened:
+        store = opened.enter_context(_open_store(root, choice, around, reading=reading))
+        ledgers = _ledgers_of(root, around)
+        account = account_name(choice, settings.provider.account, ledgers)
+        ledger, former = _open_ledgers(choice, account, ledgers, around, opened, reading=reading)
+        inputs = DiskInputs(
+            project, store.urls, store.blobs, allow_outside=options.allow_outside, refresh=options.refresh
+        )
+        owner = new_owner(around.rng, str(root))
+        yield Bound(
+            project, choice, options, around, store, ledger, account, inputs, owner, settings, ledgers, former, reading
+        )
+
+
+def _open_ledgers(
+    choice: Choice, account: str, ledgers: Ledgers, around: Surroundings, opened: ExitStack, *, reading: bool
+) -> tuple[FactLedger, dict[str, FactLedger]]:
+    """The account's own, and those of former accounts, which are only looked at."""
+    if choice.name == "runway" and choice.key is not None and not reading:
+        ledgers.note(account)
+    path = ledger_path(ledgers.root, account) if choice.name == "sandbox" else ledgers.path(account)
+    own = opened.enter_context(closing(_open_ledger(path, around, reading=reading)))
+    former = {
+        name: opened.enter_context(closing(_open_ledger(path, around, reading=True)))
+        for name, path in ledgers.former(account, choice).items()
+    }
+    return own, former
 
 
 def _refuse_unnamable(project: Path) -> None:
@@ -125,23 +162,18 @@ def holds_runway(base: Path, around: Surroundings) -> bool:
     """Whether the project has anything of Runway's: a result, or an attempt that a ledger it used still has open."""
     if (base / "results").is_dir() and any((base / "results").glob("*/*.json")):
         return True
-    used = (base / LEDGERS_USED).iterdir() if (base / LEDGERS_USED).is_dir() else ()
-    return any(_has_open(ledger_path(state_dir(around), account.name), around) for account in used)
+    return _ledgers_of(base, around).any_open()
 
 
-def _has_open(path: Path, around: Surroundings, store: str | None = None) -> bool:
-    """Whether a ledger has unsettled tasks or requests, one of a killed process that nobody reaped too; of one store, or any."""
-    if not path.exists():
-        return False
-    with closing(SqliteLedger(path, around.clock.now)) as ledger:
-        return bool(ledger.open(store) or [row for row in ledger.unanswered() if store in (None, row.origin.store)])
+def _ledgers_of(root: Path, around: Surroundings) -> Ledgers:
+    return Ledgers(root, state_dir(around), around.clock.now)
 
 
-def _open_store(root: Path, choice: Choice, around: Surroundings) -> DiskStore:
+def _open_store(root: Path, choice: Choice, around: Surroundings, *, reading: bool) -> DiskStore:
     try:
-        if root.name == "sandbox":
+        if root.name == "sandbox" and not reading:
             _ignore(root.parent)
-        return DiskStore.open(root, around.clock.now, provider=choice.name)
+        return DiskStore.open(root, around.clock.now, provider=choice.name, reading=reading)
     except StoreDamagedError as error:
         raise FlowrunError(Exit.DAMAGED, str(error), "move it aside and apply again") from error
     except OSError as error:
@@ -155,53 +187,15 @@ def _ignore(folder: Path) -> None:
         write_atomic(folder / ".gitignore", b"*\n")
 
 
-def _account(choice: Choice, root: Path, named: str | None) -> str:
-    if choice.is_local:
-        return "in-process"
-    if choice.name == "runway" and named is not None:
-        return named
-    if choice.key is not None:
-        return account_of(choice.key)
-    used = _ledgers_used(root)
-    return used[-1] if used else "no-key"
-
-
-def _ledgers_used(root: Path) -> list[str]:
-    """Accounts whose ledgers this store has worked with."""
-    return sorted(each.name for each in (root / LEDGERS_USED).glob("*")) if (root / LEDGERS_USED).is_dir() else []
-
-
-def check_ledgers(at: Bound) -> None:
-    """Before anything is planned: another key or another `provider.account` must not leave this store's open tasks behind in
-    the ledger of the former, where nobody would look for them, so that what they make would be paid twice. Naming that
-    ledger takes them up, with whatever key is set. Raises FlowrunError."""
-    if at.choice.name != "runway" or at.choice.key is None:
-        return
-    own, used = account_of(at.choice.key), _ledgers_used(at.store.root)
-    for account in sorted({own, *used} - {at.account}):
-        if _has_open(ledger_path(state_dir(at.around), account), at.around, str(at.store.root)):
-            before = "without provider.account" if account == own else f'with provider.account = "{account}"'
-            message = (
-                f"tasks of this project are unsettled in the ledger '{account}', and '{at.account}' would not see them"
-            )
-            hint = f"apply {before} until flowrun status shows none, then change it; nothing was submitted"
-            raise FlowrunError(Exit.WRONG, message, hint)
-
-
-def _open_ledger(choice: Choice, account: str, root: Path, around: Surroundings) -> SqliteLedger:
-    folder = root if choice.name == "sandbox" else state_dir(around)
-    path = ledger_path(folder, account)
+def _open_ledger(path: Path, around: Surroundings, *, reading: bool) -> FactLedger:
     try:
-        ledger = SqliteLedger(path, around.clock.now)
-        if choice.name == "runway":
-            write_atomic(root / LEDGERS_USED / account, b"")
+        return look_at(path, around.clock.now) if reading else SqliteLedger(path, around.clock.now)
     except LedgerDamagedError as error:
         hint = f"move {path} aside only if nothing is in flight: it is the record of what was paid"
         raise FlowrunError(Exit.DAMAGED, f"the ledger is damaged: {error}", hint) from error
     except OSError as error:
         hint = "mend its permissions, or set FLOWRUN_STATE_DIR to a folder that can be written"
         raise FlowrunError(Exit.SURROUNDINGS, f"the ledger cannot be opened: {error}", hint) from error
-    return ledger
 
 
 def state_dir(around: Surroundings) -> Path:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
@@ -17,10 +16,9 @@ from pathlib import Path
 
 from flowrun.engine.failure import AttemptError
 from flowrun.graph.address import parse
-from flowrun.ledger.location import ledger_path
+from flowrun.ledger.looking import joined
 from flowrun.ledger.protocol import IntentOutcome, IntentRow, Ledger, TaskRow
-from flowrun.ledger.sqlite import SqliteLedger
-from flowrun.production.binding import LEDGERS_USED, Bound, bound, state_dir
+from flowrun.production.binding import Bound, bound
 from flowrun.production.exits import Exit, FlowrunError
 from flowrun.production.options import Options, Surroundings
 from flowrun.runway.errors import RunwayError
@@ -168,25 +166,13 @@ def costs(
         raise FlowrunError(Exit.WRONG, f"there is no file {file}", "name a manifest, or leave it away for the account")
     period = Period.of(since, until, around.clock.now())
     project = find_project(around.cwd / (file or "manifest"))
-    with bound(project, options, around) as at, ExitStack() as opened:
-        ledgers = _ledgers(at, opened)
-        requests = [each for ledger in ledgers.values() for each in _requests(ledger, period)]
+    with bound(project, options, around, reading=True) as at:
+        requests = list(_requests(joined([at.ledger, *at.former.values()], around.clock.now), period))
         if file is not None:
             requests = [each for each in requests if _is_of(each[0], file, at)]
         found = _summed(requests, tuple(dict.fromkeys(by)), period, named=file is None)
-        found.provider, found.file, found.ledgers = at.choice.name, file, tuple(ledgers)
+        found.provider, found.file, found.ledgers = at.choice.name, file, (at.account, *sorted(at.former))
         found.not_compared = _compare(found, at)
-    return found
-
-
-def _ledgers(at: Bound, opened: ExitStack) -> dict[str, Ledger]:
-    """The account's own, and those that the project has used under other keys or names."""
-    found: dict[str, Ledger] = {at.account: at.ledger}
-    used = at.store.root / LEDGERS_USED
-    for name in sorted(each.name for each in used.glob("*")) if at.choice.name == "runway" else ():
-        path = ledger_path(state_dir(at.around), name)
-        if name not in found and path.exists():
-            found[name] = opened.enter_context(closing(SqliteLedger(path, at.around.clock.now)))
     return found
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from flowrun.diagnostics.model import Diagnostic, DiagnosticError, Note
 from flowrun.diagnostics.span import Span
 from flowrun.ids import ActionKey
+from flowrun.ledger.handing import request_name
 from flowrun.ledger.protocol import Ledger
 from flowrun.plan.document import CreditsDocument
 from flowrun.plan.model import Decision
@@ -40,7 +41,7 @@ def spent_keys(saved: SavedPlan, ledger: Ledger) -> frozenset[ActionKey]:
         if not failed and _is_new(task.key, task.task, task.submitted_at, planned, saved):
             spent.add(task.key)
     for intent in ledger.uncertain():
-        if _is_new(intent.key, str(intent.intent), intent.intended_at, planned, saved):
+        if _is_new(intent.key, request_name(intent), intent.intended_at, planned, saved):
             spent.add(intent.key)
     return frozenset(spent)
 

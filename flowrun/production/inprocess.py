@@ -17,7 +17,7 @@ from flowrun.sandbox.inprocess import InProcess
 from flowrun.sandbox.messages import Request, Response
 from flowrun.sandbox.scenario import Scenario, read_scenario
 from flowrun.sandbox.service import Sandbox
-from flowrun.sandbox.state import SqliteState, StateError
+from flowrun.sandbox.state import MemoryState, SqliteState, StateError
 from flowrun.store.errors import is_damage, unavailable
 from flowrun.store.protocol import StoreDamagedError
 
@@ -27,13 +27,16 @@ if TYPE_CHECKING:
 _APART = "only its own tasks are in there; what was made is kept"
 
 
-def open_sandbox(options: Options, around: Surroundings, folder: Path, catalogue: Catalogue | None = None) -> Sandbox:
-    """The sandbox whose account and tasks live in `folder`. Raises DiagnosticError for a bad scenario, FlowrunError for one
-    that is not there."""
+def open_sandbox(
+    options: Options, around: Surroundings, folder: Path | None, catalogue: Catalogue | None = None
+) -> Sandbox:
+    """The sandbox whose account and tasks live in `folder`, or with this process alone. Raises DiagnosticError for a bad
+    scenario, FlowrunError for one that is not there."""
+    state = MemoryState() if folder is None else SqliteState(folder)
     if options.scenario is None:
-        return Sandbox(SqliteState(folder), catalogue=catalogue)
+        return Sandbox(state, catalogue=catalogue)
     scenario = scenario_at(around.named(options.scenario), catalogue)
-    return Sandbox(SqliteState(folder), scenario=scenario, catalogue=catalogue)
+    return Sandbox(state, scenario=scenario, catalogue=catalogue)
 
 
 def scenario_at(path: Path, catalogue: Catalogue | None = None) -> Scenario:
@@ -50,7 +53,7 @@ def scenario_at(path: Path, catalogue: Catalogue | None = None) -> Scenario:
 
 
 def sandbox_transport(
-    options: Options, around: Surroundings, folder: Path, catalogue: Catalogue | None = None
+    options: Options, around: Surroundings, folder: Path | None, catalogue: Catalogue | None = None
 ) -> tuple[AsyncBaseTransport, str]:
     """A transport, and the address that it answers for. A request raises StoreDamagedError for a state that cannot be read,
     OSError where the disk refuses."""
@@ -66,7 +69,7 @@ def sandbox_transport(
 
 
 @contextmanager
-def _usable(folder: Path) -> Iterator[None]:
+def _usable(folder: Path | None) -> Iterator[None]:
     """The state is a part of the store, and what is wrong with it is told as for the rest of it."""
     try:
         yield
@@ -76,7 +79,7 @@ def _usable(folder: Path) -> Iterator[None]:
         if is_damage(error):
             raise StoreDamagedError(f"{folder}: the sandbox's state is damaged: {error}; {_APART}") from error
         if isinstance(error, sqlite3.OperationalError):
-            raise unavailable(error, folder) from error
+            raise unavailable(error, folder or Path(":memory:")) from error
         raise
 
 

@@ -1,8 +1,9 @@
-"""Who a process is in the ledger, and whether such a one still lives. Owns the form of owner ids:
-``host/pid/start/random``; `start` tells a pid from its successor's."""
+"""Who a process is in the ledger, for which store it works, and whether such a one still lives. Owns the form of owner ids:
+``host/pid/start/store-random``; `start` tells a pid from its successor's, `store` is a mark of the store's folder."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 import socket
@@ -11,9 +12,19 @@ from pathlib import Path
 from flowrun.ids import OwnerId
 
 
-def new_owner(rng: random.Random) -> OwnerId:
+def new_owner(rng: random.Random, store: str) -> OwnerId:
+    """`store`: its folder."""
     pid = os.getpid()
-    return OwnerId(f"{socket.gethostname()}/{pid}/{_started(pid) or 0}/{rng.getrandbits(48):012x}")
+    return OwnerId(f"{socket.gethostname()}/{pid}/{_started(pid) or 0}/{_mark(store)}-{rng.getrandbits(48):012x}")
+
+
+def works_for(owner: OwnerId, store: str) -> bool:
+    """Whether the owner is a process that works with the store in that folder."""
+    return owner.rpartition("/")[2].startswith(f"{_mark(store)}-")
+
+
+def _mark(store: str) -> str:
+    return hashlib.sha256(os.fsencode(store)).hexdigest()[:12]
 
 
 def is_gone(owner: OwnerId) -> bool:

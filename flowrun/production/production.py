@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from flowrun.plan.planner import Planner
 from flowrun.plan.sources import Sources, Wishes
 from flowrun.plan.whole import Plan, make_plan
 from flowrun.production.applying import Applied, Apply
-from flowrun.production.binding import Bound, bound, check_ledgers
+from flowrun.production.binding import Bound, bound
 from flowrun.production.cataloguing import catalogue_of
 from flowrun.production.configuring import heard, lowered, queue_ahead, settings_of
 from flowrun.production.exits import Exit, FlowrunError
@@ -43,13 +43,13 @@ from flowrun.production.masking import Masker
 from flowrun.production.offline import check_options, check_plan
 from flowrun.production.options import Options, Surroundings
 from flowrun.production.organization import OrganizationView, read_organization
-from flowrun.production.owner import is_gone
 from flowrun.production.provider import KEY, no_key
 from flowrun.production.run_log import RunLog
 from flowrun.production.running import carried_out, open_log
 from flowrun.production.saved import check_target, is_saved_plan, write_saved_plan
 from flowrun.production.saving import Snapshot, plan_to_keep
 from flowrun.production.selecting import named, selected
+from flowrun.production.taking_over import begin_work
 from flowrun.production.weighing import weigh_what_is_left
 from flowrun.store.location import find_project
 from flowrun.store.memory import MemoryBlobs, MemoryUrls
@@ -143,8 +143,9 @@ class Production:
         return replace(graph, warnings=heard(warnings, self.settings)), source
 
     @contextmanager
-    def open(self) -> Iterator[Bound]:
-        with bound(self.project, self.options, self.around, self.settings) as at:
+    def open(self, *, reading: bool = False) -> Iterator[Bound]:
+        """`reading`: for what writes nothing."""
+        with bound(self.project, self.options, self.around, self.settings, reading=reading) as at:
             yield at
 
     def validate(self) -> tuple[Diagnostic, ...]:
@@ -166,7 +167,7 @@ class Production:
 
     def plan(self) -> Plan:
         """What an apply would do, and why. Spends nothing, asks nobody. Raises DiagnosticError, FlowrunError."""
-        with self.open() as at:
+        with self.open(reading=True) as at:
             graph, source = self.build(at)
             return self._make_plan(self._planner(graph, source, at), graph)
 
@@ -196,7 +197,7 @@ class Production:
         target = None if save is None else (self.around.cwd / save).absolute()
         if target is not None:
             check_target(target)
-        with self.open() as at:
+        with self.open(reading=True) as at:
             try:
                 graph, source = await self._built(at)
                 planner = self._planner(graph, source, at)
@@ -247,22 +248,38 @@ class Production:
         sent or collected comes to its end, tasks in flight stay on record; then CancelledError is raised."""
         with self.open() as at, open_log(at, self.flow) as told:
             try:
-                return await self._apply(at, told, confirm, emit, interruptible)
+                run = await self._agreed(at, told, confirm, emit, interruptible)
+                return await to_the_end(carried_out(run, told, self.settings.notify.command), run.interrupt)
             finally:
                 await at.close_client()
 
-    async def _apply(
+    async def _agreed(
         self,
         at: Bound,
         told: RunLog,
         confirm: Confirm,
         emit: Callable[[ev.Event], None],
         interruptible: Interruptible,
-    ) -> Applied:
-        at.ledger.heartbeat(at.owner)
-        at.reap()
+    ) -> Apply:
+        """The run that is to be carried out. Where there is to be none, others may go on without us."""
+        try:
+            return await self._proposed(at, told, confirm, emit, interruptible)
+        except BaseException:
+            with suppress(OSError):  # else it is reaped
+                at.ledger.retire(at.owner)
+            raise
+
+    async def _proposed(
+        self,
+        at: Bound,
+        told: RunLog,
+        confirm: Confirm,
+        emit: Callable[[ev.Event], None],
+        interruptible: Interruptible,
+    ) -> Apply:
         if self.kept is not None:
             self.kept.check_place(at)
+        begin_work(at)
         await weigh_what_is_left(at, emit)
         graph, source = await self._built(at)
         self._check_environment()
@@ -275,14 +292,15 @@ class Production:
             raise FlowrunError(
                 Exit.STOPPED, "not confirmed: nothing was submitted", "agree, or pass --yes or --max-credits N"
             )
-        if self.kept is not None:  # while a person read it, it may have been carried out elsewhere
+        begin_work(at)  # while a person read it, another may have begun under another account
+        if self.kept is not None:  # or it may have been carried out elsewhere
             planner, plan = self._planned(graph, source, at)
         agreed = self.options.yes or proposal.cap is not None or proposal.spends
         run_id, name, listeners = self._run_id(), self.manifest_name(), (told.take_in, emit)
         run = Apply(at, graph, planner, plan, view, proposal.cap, run_id, name, agreed, listeners)
         interruptible(run.interrupt)
         run.exactly = self.kept is not None
-        return await to_the_end(carried_out(run, told, self.settings.notify.command), run.interrupt)
+        return run
 
     # -- parts
 
@@ -297,9 +315,8 @@ class Production:
         return planner, plan
 
     def _planner(self, graph: Graph, source: ScopeSource, at: Bound) -> Planner:
-        check_ledgers(at)
         store = at.store
-        sources = Sources(self.catalogue, store.results, at.ledger, store.picks, at.inputs, is_gone)
+        sources = Sources(self.catalogue, store.results, at.seen, store.picks, at.inputs, at.is_dead)
         return Planner(graph, source, sources, self._wishes(graph, at))
 
     def _make_plan(self, planner: Planner, graph: Graph) -> Plan:
@@ -318,7 +335,7 @@ class Production:
             forced=named(graph, options.force, "--force"),
             resend=named(graph, options.resend, "--resend"),
             retry_rejected=options.retry_rejected,
-            spent=self.kept.spent(at.ledger) if self.kept else frozenset(),
+            spent=self.kept.spent(at.seen) if self.kept else frozenset(),
             seconds=quick | {kind: sorted(times)[len(times) // 2] for kind, times in learned.items() if times},
         )
 

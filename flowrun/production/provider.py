@@ -89,9 +89,10 @@ def is_loopback(address: str) -> bool:
 
 
 def make_client(
-    choice: Choice, options: Options, around: Surroundings, sandbox_folder: Path, settings: Settings
+    choice: Choice, options: Options, around: Surroundings, sandbox_folder: Path | None, settings: Settings
 ) -> tuple[RunwayClient, AsyncClient]:
-    """A client and the connection pool under it, which the caller closes. Raises FlowrunError."""
+    """A client and the connection pool under it, which the caller closes. `sandbox_folder`: where the sandbox of this process
+    keeps its state, None: nowhere. Raises FlowrunError."""
     from flowrun.runway.client import RunwayClient
     from flowrun.runway.http import open_http
 

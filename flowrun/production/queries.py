@@ -20,6 +20,7 @@ from flowrun.production.exporting import make_exporter
 from flowrun.production.options import Options, Surroundings
 from flowrun.production.organization import read_organization
 from flowrun.production.production import Production
+from flowrun.production.taking_over import take_over
 from flowrun.runway.errors import Afterwards, GoneError, RunwayError
 from flowrun.runway.values import Organization
 from flowrun.store.location import find_project
@@ -43,7 +44,7 @@ class ExportedRow:
 def exported(production: Production) -> list[ExportedRow]:
     """The files a manifest has exported, as they were last written."""
     flow = production.flow
-    with production.open() as at:
+    with production.open(reading=True) as at:
         exporter = make_exporter(at, flow.manifest.path, flow.name, flow.profile)
         known = {str(each) for each in production.build(at)[0].instances}
         return [
@@ -67,7 +68,7 @@ def past_runs(file: Path | None, limit: int, options: Options, around: Surroundi
         manifest = path.relative_to(project).as_posix() if path.is_relative_to(project) else str(path)
     if file is not None and not (around.cwd / file).is_file():
         raise FlowrunError(Exit.WRONG, f"there is no file {file}", "name a manifest, or leave it away for all runs")
-    with bound(project, options, around) as at:
+    with bound(project, options, around, reading=True) as at:
         return tuple(_as_paid(row, at) for row in at.store.runs.list(manifest, limit))
 
 
@@ -76,7 +77,7 @@ def _as_paid(row: RunRow, at: Bound) -> RunRow:
     if row.exit is not None:
         return row
     run = RunId(row.id)
-    return replace(row, submitted=len(at.ledger.tasks(run)), credits=at.ledger.committed(run))
+    return replace(row, submitted=len(at.seen.tasks(run)), credits=at.seen.committed(run))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,7 @@ def _show_node(production: Production, node: str) -> ShownResult:
     wanted = takes.get(node if mark else f"{name}#{step.pick if step and step.pick else 1}")
     result = wanted.result if wanted else None
     if result is None and not mark:
-        with production.open() as at:
+        with production.open(reading=True) as at:
             result = at.store.results.last_at(at.choice.name, flow.name, flow.profile, name)
     if result is None:
         raise FlowrunError(
@@ -133,7 +134,7 @@ def _show_node(production: Production, node: str) -> ShownResult:
 def _show_file(path: Path, options: Options, around: Surroundings) -> ShownResult:
     with (around.cwd / path).open("rb") as stream:
         named = digest.of_stream(stream)
-    with bound(find_project(around.cwd / path), options, around) as at:
+    with bound(find_project(around.cwd / path), options, around, reading=True) as at:
         found = at.store.results.by_blob(named.sha256)
     if not found:
         raise FlowrunError(Exit.WRONG, f"no result in this store has the bytes of {path}", "is it another project's?")
@@ -141,7 +142,7 @@ def _show_file(path: Path, options: Options, around: Surroundings) -> ShownResul
 
 
 def _show_run(run: str, options: Options, around: Surroundings) -> ShownRun:
-    with bound(find_project(around.cwd / "manifest"), options, around) as at:
+    with bound(find_project(around.cwd / "manifest"), options, around, reading=True) as at:
         try:
             found = at.store.runs.get(run)
             found = (_as_paid(found[0], at), found[1]) if found else None
@@ -170,21 +171,15 @@ def organization(options: Options, around: Surroundings) -> tuple[Organization, 
         finally:
             await at.close_client()
 
-    with bound(find_project(around.cwd / "manifest"), options, around) as at:
+    with bound(find_project(around.cwd / "manifest"), options, around, reading=True) as at:
         return asyncio.run(ask(at)), at.choice.name
-
-
-def in_flight(options: Options, around: Surroundings) -> tuple[tuple[TaskRow, ...], tuple[IntentRow, ...]]:
-    """Unsettled tasks and uncertain intents of the account."""
-    with bound(find_project(around.cwd / "manifest"), options, around) as at:
-        at.reap()
-        return tuple(row for row, _ in at.ledger.open()), at.ledger.uncertain()
 
 
 def forget_uncertain(production: Production, node: str) -> int:
     """Settle every uncertain intent of a node (an instance, or one take): nothing came of it; and every task of it that the
     API does not know, asked with another key than sent its request. Raises FlowrunError."""
     with production.open() as at:
+        take_over(at)
         unknown = _unknown_of(production, node, at)
         rows = [] if unknown else _uncertain_of(production, node, at)
         for row in rows:
@@ -209,6 +204,7 @@ def adopt_task(production: Production, node: str, task: str) -> str:
     if _TASK_ID.fullmatch(task) is None:  # an id that the API does not know would end as a lost task, for good
         raise FlowrunError(Exit.WRONG, f"{task[:64]!r} is no task id; nothing was settled", _TASK_ID_HINT)
     with production.open() as at:
+        take_over(at)
         rows = _uncertain_of(production, node, at)
         if len(rows) > 1:
             takes = ", ".join(sorted(row.origin.address for row in rows))

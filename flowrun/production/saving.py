@@ -12,6 +12,7 @@ from flowrun.canonical import sha256
 from flowrun.digest import of_bytes
 from flowrun.graph.scope import ScopeSource
 from flowrun.ids import ActionKey
+from flowrun.ledger.handing import request_name
 from flowrun.ledger.protocol import Ledger
 from flowrun.manifest import Flow
 from flowrun.plan.document import CreditsDocument, SubmissionsDocument
@@ -62,7 +63,7 @@ def plan_to_keep(snapshot: Snapshot, path: Path) -> SavedPlan:
     """What the file at `path` (absolute) is to hold. Raises FlowrunError where an option has a secret in it; OSError."""
     at, plan, flow = snapshot.at, snapshot.plan, snapshot.flow
     cwd, project = at.around.cwd, at.project
-    known = known_requests(at.ledger)
+    known = known_requests(at.seen)
 
     def name(file: Path) -> str:
         return written_path(cwd / file, path, project)
@@ -118,7 +119,7 @@ def known_requests(ledger: Ledger) -> dict[ActionKey, tuple[str, ...]]:
     for task in ledger.tasks():
         found.setdefault(task.key, []).append(task.task)
     for intent in ledger.uncertain():
-        found.setdefault(intent.key, []).append(str(intent.intent))
+        found.setdefault(intent.key, []).append(request_name(intent))
     return {key: tuple(sorted(names)) for key, names in found.items()}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from operator import itemgetter
@@ -10,7 +12,7 @@ from types import TracebackType
 
 from flowrun.store.blobs import DiskBlobs
 from flowrun.store.errors import opening
-from flowrun.store.index import Index, Statement
+from flowrun.store.index import Index, ReadIndex, Statement
 from flowrun.store.landing import STALE, Landing, make_folder
 from flowrun.store.records import DiskExports, DiskPicks, DiskUploads, DiskUrls
 from flowrun.store.results import DiskResults, ResultFiles, by_age, entries
@@ -36,16 +38,17 @@ class DiskStore:
     _index: Index
 
     @classmethod
-    def open(cls, root: Path, now: Callable[[], float], *, provider: str) -> DiskStore:
-        """The store at `root`, made if there is none. `now`: epoch seconds.
+    def open(cls, root: Path, now: Callable[[], float], *, provider: str, reading: bool = False) -> DiskStore:
+        """The store at `root`, made if there is none. `now`: epoch seconds. `reading`: for who changes nothing and waits for
+        nobody; a store that is not there is empty then, and an index that cannot be used is made in memory.
 
         Raises StoreDamagedError where no store can be (a file in its place), StoreUnavailableError, an OSError, where
         one could (no permission, a full or read-only disk); both name the path and say what to do.
         """
         with opening(root):
-            landing = _prepare(root, now())
+            landing = _found(root) if reading else _prepare(root, now())
             files = ResultFiles(root / "results")
-            index = Index(root / INDEX, lambda: _entries(files))
+            index = (ReadIndex if reading else Index)(root / INDEX, lambda: _entries(files))
         blobs = DiskBlobs(root / "blobs", landing)
         return cls(
             root,
@@ -68,6 +71,13 @@ class DiskStore:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
+
+
+def _found(root: Path) -> Landing:
+    """Nothing is made. Raises FileExistsError for a file in the folder's place."""
+    if root.exists() and not root.is_dir():
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(root))
+    return Landing(root / "tmp")
 
 
 def _prepare(root: Path, now: float) -> Landing:

@@ -124,7 +124,7 @@ class Index:
     def _prepare(self) -> sqlite3.Connection:
         connection = None
         try:
-            connection = sqlite3.connect(self._path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
+            connection = self._connect()
             self._check(connection)
         except BaseException as error:
             if connection is not None:
@@ -136,14 +136,16 @@ class Index:
             raise
         return connection
 
+    def _connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(self._path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
+
     def _check(self, connection: sqlite3.Connection) -> None:
-        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        tables, version = _state(connection)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
         if not tables and version == 0:
             self._fill(connection)
-        elif tables != _NAMES or version != VERSION:
+        elif (tables, version) != (_NAMES, VERSION):
             raise _UnusableError
 
     def _fill(self, connection: sqlite3.Connection) -> None:
@@ -151,6 +153,51 @@ class Index:
         schema: list[Statement] = [(each, [()]) for each in _TABLES.split(";") if each.strip()]
         version: Statement = (f"PRAGMA user_version = {VERSION}", [()])
         _transact(connection, [*schema, *self._rebuild(), version], durable=True)
+
+
+class ReadIndex(Index):
+    """For who only reads: it changes nothing on the disk, and waits for nobody who does. What cannot be used is left as it is,
+    and built in memory; what is found out is kept there too."""
+
+    _is_apart = False
+
+    def write(self, statements: Iterable[Statement], *, durable: bool = False) -> None:
+        with self._lock:
+            if not self._is_apart:
+                copy = _memory()
+                self._guarded(lambda connection: connection.backup(copy))
+                self._connection.close()
+                self._connection, self._is_apart = copy, True
+            super().write(statements)
+
+    def _open(self, broken: tuple[int, int] | None = None) -> tuple[sqlite3.Connection, tuple[int, int] | None]:
+        self._is_apart, found = False, _identity(self._path)
+        if found is not None and found != broken:
+            with suppress(_UnusableError):
+                return self._prepare(), found
+        made, self._is_apart = _memory(), True
+        self._fill(made)
+        return made, found
+
+    def _connect(self) -> sqlite3.Connection:
+        uri = f"{self._path.absolute().as_uri()}?mode=rw"  # never creates
+        return sqlite3.connect(uri, uri=True, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
+
+    def _check(self, connection: sqlite3.Connection) -> None:
+        connection.execute("PRAGMA query_only = ON")
+        if _state(connection) != (_NAMES, VERSION):
+            raise _UnusableError
+
+
+def _memory() -> sqlite3.Connection:
+    return sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+
+
+def _state(connection: sqlite3.Connection) -> tuple[set[str], int]:
+    """Its tables and its version."""
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return tables, version
 
 
 def _transact(connection: sqlite3.Connection, statements: Iterable[Statement], *, durable: bool) -> None:

@@ -14,6 +14,7 @@ from flowrun.ui.paint import palette
 from flowrun.ui.recipe_text import recipe_text
 from flowrun.ui.runs_text import (
     doubt_words,
+    former_words,
     meanings,
     open_words,
     run_facts,
@@ -47,13 +48,15 @@ def _step_cells(step: StepRow) -> tuple[str, ...]:
     return step.state, code(step.address), spent, markdown(step.reason), markdown(step.detail or "")
 
 
-def status_markdown(tasks: Sequence[TaskRow], uncertain: Sequence[IntentRow]) -> str:
-    """Open tasks as a table, unanswered requests with the ways on."""
+def status_markdown(tasks: Sequence[TaskRow], uncertain: Sequence[IntentRow], account: str | None = None) -> str:
+    """Open tasks as a table, unanswered requests with the ways on. `account`: as for `status_text`."""
     if not tasks and not uncertain:
         return "Nothing is in flight, and nothing is uncertain."
-    parts: list[Part] = ["Nothing is in flight."]
-    if tasks:
-        parts = [markdown(open_words(tasks)), cells_table(tasks_cells(tasks, _WIDE), (0, 1, 4), what="task")]
+    parts: list[Part] = [] if account is None else [markdown(former_words(account))]
+    if not tasks:
+        parts += ["Nothing is in flight."]
+    else:
+        parts += [markdown(open_words(tasks)), cells_table(tasks_cells(tasks, _WIDE), (0, 1, 4), what="task")]
     if uncertain:
         title = f"#### Uncertain: {plural(len(uncertain), 'submission needs', 'submissions need')} your decision"
         commands = [line for row in uncertain for line in ways_on(doubt_words(row)[1], "")]

@@ -141,18 +141,25 @@ def status_text(
     tasks: Sequence[TaskRow],
     uncertain: Sequence[IntentRow],
     *,
+    account: str | None = None,
     colour: bool = False,
     width: int = 80,
 ) -> str:
-    """Open tasks, oldest first as given, and unanswered requests with the ways on."""
+    """Open tasks, oldest first as given, and unanswered requests with the ways on. `account`: whose ledger has them, where it is
+    not the present one."""
     if not tasks and not uncertain:
         return "Nothing is in flight, and nothing is uncertain."
     paint = palette(colour)
-    parts = [*_open_lines(tasks, paint, width)]
+    parts = [] if account is None else [*hanging("", safe(former_words(account)), width), ""]
+    parts += _open_lines(tasks, paint, width)
     if uncertain:
         parts += ["", paint(f"Uncertain: these need your decision ({number(len(uncertain))})", "bold")]
         parts += [line for row in uncertain for line in _uncertain_lines(row, width)]
     return _lines(parts)
+
+
+def former_words(account: str) -> str:
+    return f"Under the former account {account}; the next apply takes this up under the present one:"
 
 
 def _open_lines(tasks: Sequence[TaskRow], paint: Paint, columns: int) -> list[str]:

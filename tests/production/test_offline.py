@@ -113,7 +113,9 @@ def test_what_is_all_there_is_exported_and_older_tasks_are_left_where_they_are(
     stage.edit("animal: owl", "animal: fox")
     shutil.rmtree(tmp_path / "out")
     monkeypatch.setattr(Choice, "is_local", property(lambda self: False))
-    monkeypatch.setattr(bound_to, "_account", lambda *_: "in-process")  # the same account, as if it were over a network
+    monkeypatch.setattr(
+        bound_to, "account_name", lambda *_: "in-process"
+    )  # the same account, as if it were over a network
     monkeypatch.setattr(bound_to.Bound, "client", lambda self: pytest.fail("a client was made"))
     assert stage.apply(offline=True).exit is Exit.DONE
     assert list(stage.exports()) == ["chain/film.mp4"]

@@ -108,7 +108,7 @@ def ledgers(paths: list[Path], now: Callable[[], float]) -> Iterator[Finding]:
 
 def _ledger(path: Path, now: Callable[[], float]) -> Finding:
     try:
-        with closing(SqliteLedger(path, now)) as ledger:
+        with closing(SqliteLedger(path, now, reading=True)) as ledger:
             open_tasks, uncertain = len(ledger.open()), len(ledger.uncertain())
     except LedgerDamagedError as error:
         advice = "restore a copy; move it aside only if nothing is in flight: it is the record of what was paid"

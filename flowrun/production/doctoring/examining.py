@@ -10,11 +10,12 @@ from pathlib import Path
 from flowrun.diagnostics.model import Diagnostic, DiagnosticError
 from flowrun.ledger.location import account_of, ledger_path
 from flowrun.ledger.protocol import LedgerDamagedError
-from flowrun.production.binding import LEDGERS_USED, holds_runway, state_dir
+from flowrun.production.binding import holds_runway, state_dir
 from flowrun.production.configuring import settings_of
 from flowrun.production.doctoring import account, disks, machine
 from flowrun.production.doctoring.finding import Finding, Status, guarded, ok, problem, warning
 from flowrun.production.exits import Exit
+from flowrun.production.ledgers import LEDGERS_USED
 from flowrun.production.options import Options, Surroundings
 from flowrun.production.provider import KEY, Choice, choose
 from flowrun.secret import Secret
