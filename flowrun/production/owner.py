@@ -24,7 +24,7 @@ def works_for(owner: OwnerId, store: str) -> bool:
 
 
 def _mark(store: str) -> str:
-    return hashlib.sha256(os.fsencode(store)).hexdigest()[:12]
+    return hashlib.sha256(store.encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
 
 def is_gone(owner: OwnerId) -> bool:

@@ -11,9 +11,10 @@ from __future__ import annotations
 from contextlib import closing
 
 from flowrun.engine.ports import REAP_AFTER
-from flowrun.ids import OwnerId
 from flowrun.ledger.handing import LedgerInUseError
+from flowrun.ledger.protocol import Ledger
 from flowrun.ledger.sqlite import SqliteLedger
+from flowrun.ledger.transactions import FactLedger
 from flowrun.production.binding import Bound
 from flowrun.production.exits import Exit, FlowrunError
 from flowrun.production.owner import is_gone, works_for
@@ -32,16 +33,27 @@ def take_over(at: Bound) -> None:
     """Move what the store has unsettled under former accounts into the present ledger. Raises FlowrunError, and nothing of that
     account was moved, where another flowrun is at work under it."""
     for account, path in at.ledgers.former(at.account, at.choice).items():
-        with closing(SqliteLedger(path, at.around.clock.now)) as former:
-            former.reap(REAP_AFTER, is_gone)
-            try:
-                former.hand_over(at.ledgers.store, at.account, at.ledger.take_in, lambda owner: _works_here(owner, at))
-            except LedgerInUseError as error:
-                raise _in_use(account, at) from error
+        if not _is_left(at.former.get(account), at):
+            with closing(SqliteLedger(path, at.around.clock.now)) as former:
+                _move(former, account, at)
 
 
-def _works_here(owner: OwnerId, at: Bound) -> bool:
-    return works_for(owner, at.ledgers.store)
+def _is_left(former: Ledger | None, at: Bound) -> bool:
+    """Whether nobody is in there any more, and nothing of this store: then it need not be opened for writing."""
+    if former is None:
+        return False
+    store = at.ledgers.store
+    unanswered = (row for row in former.unanswered() if row.origin.store == store)
+    return not (former.owners() or former.open(store) or any(unanswered))
+
+
+def _move(former: FactLedger, account: str, at: Bound) -> None:
+    store = at.ledgers.store
+    former.reap(REAP_AFTER, is_gone)
+    try:
+        former.hand_over(store, at.account, at.ledger.take_in, lambda owner: works_for(owner, store))
+    except LedgerInUseError as error:
+        raise _in_use(account, at) from error
 
 
 def _in_use(account: str, at: Bound) -> FlowrunError:
