@@ -93,7 +93,8 @@ KEYS: tuple[Key, ...] = (
             rule="a name of 1 to 80 letters, digits, `_`, `-` or `.`, no sign first",
         ),
         "one ledger a key",
-        "Names the ledger, so that several keys of one organization share their limits, tasks in flight and credits.",
+        "Names the ledger, so that several keys of one organization share their limits, tasks in flight and credits. A change "
+        "takes up what the former ledger left open.",
     ),
     Key(
         "provider",

@@ -12,6 +12,7 @@ from flowrun.runway.values import ModelLimits, Organization
 from flowrun.store.protocol import Result, RunRow, StepRow, StoredFile
 from flowrun.ui.org_text import org_text
 from flowrun.ui.recipe_text import recipe_text
+from flowrun.ui.runs_markdown import status_markdown
 from flowrun.ui.runs_text import run_text, runs_text, status_text
 from tests.ui.ui_values import AT, KEY, golden, intent, task_row
 
@@ -90,6 +91,17 @@ def test_what_is_open() -> None:
 def test_nothing_open() -> None:
     assert status_text([], []) == "Nothing is in flight, and nothing is uncertain."
     assert status_text([], [intent()]).startswith("Nothing is in flight.\n\nUncertain: these need your decision (1)\n")
+
+
+def test_what_lies_under_a_former_account() -> None:
+    text = status_text([task_row("hero#1")], [intent()], account="studio")
+    assert text.startswith(
+        "Under the former account studio; the next apply takes this up under the present\n"
+        "one:\n\n1 task at the API; apply again takes them up"
+    )
+    assert fits(text)
+    page = status_markdown([], [intent()], "studio_2")
+    assert page.startswith("Under the former account studio_2;")
 
 
 def result(text: str = "a red fox") -> Result:
