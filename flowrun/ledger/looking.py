@@ -105,6 +105,9 @@ class _JoinedTables:
             return None
         return row if row.intent is None else replace(row, intent=IntentId(row.intent + part * APART))
 
+    def changes(self) -> int:
+        return sum(each.changes() for each in self._parts)
+
     def _is_foreign(self, row: IntentRow | TaskRow, part: int, unsettled: bool) -> bool:
         return bool(part) and unsettled and self._store not in (None, row.origin.store)
 

@@ -35,7 +35,8 @@ FLOW = """
         with: {model: gen4_turbo, promptImage: "{{ nodes.hero.output }}", ratio: "1280:720", duration: 5}
     outputs: {film: "{{ nodes.shot.output }}"}
 """
-LEDGER = ("claim", "reserve", "intend", "submitted", "ended", "settle", "release", "retire", "heartbeat", "reap")
+LEDGER = ("claim", "reserve", "intend", "submitted", "ended", "settle", "release", "retire", "heartbeat", "reap", "hand_over",
+          "take_in")  # fmt: skip
 PORTS: tuple[tuple[type, tuple[str, ...]], ...] = (
     (SqliteLedger, LEDGER),
     (DiskResults, ("commit", "flowed")),
@@ -93,7 +94,7 @@ def dying(monkeypatch: pytest.MonkeyPatch, mortal: Mortal) -> Iterator[None]:
         yield
 
 
-def _killed(stage: Stage, monkeypatch: pytest.MonkeyPatch, last: int) -> str:
+def killed(stage: Stage, monkeypatch: pytest.MonkeyPatch, last: int) -> str:
     """Run until the moment; where it died, '' where the run ended before."""
     mortal = Mortal(last)
     with dying(monkeypatch, mortal):
@@ -116,7 +117,7 @@ def test_killed_at_each_step_and_taken_up_again(tmp_path: Path, monkeypatch: pyt
     deaths: dict[str, int] = {}
     for last in range(1, 400):
         stage = Stage(tmp_path / str(last), FLOW)
-        where = _killed(stage, monkeypatch, last)
+        where = killed(stage, monkeypatch, last)
         if not where:
             break
         deaths[where] = deaths.get(where, 0) + 1

@@ -17,6 +17,7 @@ from flowrun.engine import events as ev
 from flowrun.ledger.location import account_of, ledger_path
 from flowrun.ledger.sqlite import SqliteLedger
 from flowrun.plan.model import Decision
+from flowrun.production import owner
 from flowrun.production.costs import By, Costs, costs
 from flowrun.production.exits import Exit, FlowrunError
 from flowrun.production.in_flight import InFlight, in_flight
@@ -25,6 +26,7 @@ from flowrun.production.owner import new_owner
 from flowrun.production.production import Production
 from flowrun.production.queries import adopt_task, forget_uncertain, past_runs
 from flowrun.secret import Secret
+from tests.faults.test_crash_points import killed
 from tests.production.saved_plans import carry_out, save
 from tests.support.organizations import LiveStage, Organizations
 from tests.support.virtual_time import VirtualClock, run_virtual
@@ -229,6 +231,23 @@ def test_two_stores_of_one_account_each_take_up_their_own(
     second.now = first.now
     done = second.apply()
     assert (done.exit, done.summary.submitted, studio.submissions()) == (Exit.DONE, 0, 6)
+
+
+@pytest.mark.parametrize("last", range(1, 18))
+def test_killed_at_each_step_of_taking_up(
+    tmp_path: Path, studio: Organizations, monkeypatch: pytest.MonkeyPatch, last: int
+) -> None:
+    """Before and after each transaction of either ledger, from the first on."""
+    stage = live(tmp_path, studio, monkeypatch)
+    interrupt_after(stage, 3)
+    stage.use(NEW)
+    monkeypatch.setattr(owner, "_lives", lambda pid: False)
+    assert killed(stage, monkeypatch, last), "it ended before"
+    assert decisions(stage) == [Decision.RESUME] * 3
+    assert sum(len(each.tasks) for each in status(stage)) == 3
+    done = stage.apply()
+    assert (done.exit, done.summary.submitted, studio.submissions()) == (Exit.DONE, 0, 3)
+    assert left_in(stage, OLD) == left_in(stage, NEW) == (0, 0)
 
 
 # -- who is at work
