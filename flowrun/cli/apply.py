@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 @FILE
 @planned
 @click.option("--yes", "-y", is_flag=True, help="Spend without asking.")
+@click.option("--accept-gaps", is_flag=True, help="Submit although a rebuilt ledger does not know all that was sent.")
 @click.option("--fail-fast", is_flag=True, help="Start nothing new after the first failure.")
 @click.option(
     "--on-quota", type=click.Choice(["wait", "stop"]), help="When a model's day is used up. [wait on a terminal]"
@@ -72,7 +73,7 @@ def apply(file: Path, yes: bool, on_quota: str | None, verbose: bool, events: st
             if sink is not None:
                 sink.write(event)
 
-        applied = production.apply(confirm=asker.confirm, emit=emit, interruptible=_signals)
+        applied = production.apply(confirm=asker.confirm, emit=emit, interruptible=_signals, accept=asker.accept)
     if sink is not None and sink.trouble is not None:
         applied = replace(
             applied, exits=(*applied.exits, Exit.SURROUNDINGS), warnings=[*applied.warnings, sink.trouble]
@@ -90,6 +91,15 @@ class _Asker:
     def __init__(self, file: Path, options: Options, output: Output, yes: bool, verbose: bool = False) -> None:
         self._file, self._options, self._output, self._yes, self._verbose = file, options, output, yes, verbose
         self.agreed: Proposal | None = None
+
+    def accept(self, words: list[str]) -> bool:
+        """Tell what a rebuilt ledger does not know; whether to submit all the same, if a person is there to say so."""
+        if not can_ask():
+            return False
+        for each in words:
+            self._output.talk(f"warning: {each}")
+        with _hearing_interrupts():
+            return click.confirm("Submit all the same, and forget about that?", default=False, err=True)
 
     def confirm(self, proposal: Proposal) -> bool:
         """Show the plan; whether it may be carried out."""

@@ -53,7 +53,10 @@ def _ours(error: BaseException, output: Output) -> int:
         return tell_diagnostics(error.diagnostics, output)
     if isinstance(error, FlowrunError):
         return _tell(error.exit, error.message, error.hint, output)
-    if isinstance(error, LedgerDamagedError | StoreDamagedError):
+    if isinstance(error, LedgerDamagedError):
+        hint = "flowrun apply FILE sets the ledger aside and rebuilds it from its copies and journals"
+        return _tell(Exit.DAMAGED, str(error), hint, output)
+    if isinstance(error, StoreDamagedError):
         return _tell(Exit.DAMAGED, str(error), "nothing was submitted; move the damaged file aside", output)
     if isinstance(error, OSError):
         where = f" ({error.filename})" if error.filename else ""

@@ -19,7 +19,7 @@ from flowrun.engine.stale import give_up_uploads
 from flowrun.engine.verdicts import of_disk, of_key, of_lost_answer, of_refusal, of_unrecorded
 from flowrun.ids import TaskId
 from flowrun.ledger.evidence import BEFORE
-from flowrun.ledger.protocol import BusyActionError, Claim, Intent, StaleClaimError
+from flowrun.ledger.protocol import BusyActionError, Claim, Intent, LedgerDamagedError, StaleClaimError
 from flowrun.runway.errors import AnswerLostError, KeyRefusedError, Lost, NotAcceptedError, SubmitFailure
 from flowrun.runway.problems import reworded
 
@@ -107,6 +107,6 @@ def _tell_doubt(attempt: Attempt) -> None:
 
 def _give_up(intent: Intent, why: str, ports: Ports) -> None:
     """Where even that cannot be written, the intent stays open, and is uncertain once its owner is gone."""
-    with suppress(OSError):
+    with suppress(OSError, LedgerDamagedError):
         ports.ledger.lost(intent, {"error": ports.mask(why), "at": ports.clock.now()})
         ports.ledger.release(intent.claim)

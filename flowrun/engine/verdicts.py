@@ -6,6 +6,7 @@ import errno
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from flowrun.action import ActionDoc
@@ -13,7 +14,7 @@ from flowrun.engine.failure import AttemptError, Complaint, Failure, Verdict
 from flowrun.engine.ports import Place, unplaced
 from flowrun.engine.suspects import suspects
 from flowrun.ledger.evidence import counter_words
-from flowrun.ledger.protocol import Failed, IntentRow
+from flowrun.ledger.protocol import Failed, IntentRow, LedgerDamagedError
 from flowrun.runway.errors import (
     Afterwards,
     KeyRefusedError,
@@ -26,6 +27,7 @@ from flowrun.runway.policy import AFTERWARDS, LOST, SUBMISSIONS, Charged, Failur
 from flowrun.runway.values import Task, TaskStatus
 
 TIMED_OUT = "timeout"
+LEDGER_DAMAGED = "ledger-damaged"
 _VERDICTS = {
     Follows.FINAL: Verdict.FAIL,
     Follows.RESEND: Verdict.RESEND,
@@ -155,6 +157,8 @@ def of_key(error: KeyRefusedError) -> Failure:
 def of_unrecorded(task: str, error: Exception) -> Failure:
     """Accepted, but the ledger could not take the task's id down: the one place where it is written is this message."""
     message = f"The API accepted the request as task {task}, but recording that failed: {error}."
+    if isinstance(error, LedgerDamagedError):
+        return replace(of_damage(error), message=message, task=task)
     hint = f"Mend that, then say which task answers this request: flowrun adopt FILE NODE --task {task}"
     return Failure(Verdict.STOP, "not-recorded", message, hint, task)
 
@@ -184,7 +188,16 @@ def of_error(error: Exception) -> Failure | None:
         return error.failure
     if isinstance(error, KeyRefusedError):
         return of_key(error)
+    if isinstance(error, LedgerDamagedError):
+        return of_damage(error)
     return of_disk(error, None) if isinstance(error, OSError) else None
+
+
+def of_damage(error: LedgerDamagedError) -> Failure:
+    """Nothing may be sent that the ledger does not take down. What is in flight stands in the run's journal."""
+    message = f"{error} Nothing new is sent; what is in flight stands in this run's journal."
+    hint = "Apply again: the ledger is set aside and rebuilt from its copy and the journals."
+    return Failure(Verdict.STOP, LEDGER_DAMAGED, message, hint)
 
 
 def of_bug(error: Exception, task: str | None) -> Failure:

@@ -94,6 +94,7 @@ class _JoinedTables:
         self.owners = _JoinedTable([each.owners for each in parts], lambda row: row.owner)
         self.documents = _JoinedTable([each.documents for each in parts], lambda row: row.key)
         self.counters = _JoinedTable([each.counters for each in parts], lambda row: row.name)
+        self.runs = _JoinedTable([each.runs for each in parts], lambda row: row.run)
 
     def _intent(self, row: IntentRow, part: int) -> IntentRow | None:
         if is_left_behind(row) or self._is_foreign(row, part, row.outcome in UNDECIDED):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Generic
 
-from flowrun.ledger.protocol import IntentRow, OwnerRow, TaskRow
+from flowrun.ledger.protocol import IntentRow, OwnerRow, RegisteredRun, TaskRow
 from flowrun.ledger.tables import ClaimRow, CounterRow, DocumentRow, Row, Where
 from flowrun.ledger.transactions import FactLedger
 from flowrun.ledger.views import View, later, matches
@@ -117,6 +117,7 @@ class MemoryTables:
         self.documents: MemoryTable[DocumentRow] = MemoryTable("key")
         self.counters: MemoryTable[CounterRow] = MemoryTable("name")
         self._writes = 0
+        self.runs: MemoryTable[RegisteredRun] = MemoryTable("run", "owner")
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -137,7 +138,7 @@ class MemoryTables:
     def copy(self) -> MemoryTables:
         """Another ledger's worth of tables that begins where this one is: for trying out what would happen."""
         other = MemoryTables()
-        for name in ("claims", "intents", "tasks", "owners", "documents", "counters"):
+        for name in ("claims", "intents", "tasks", "owners", "documents", "counters", "runs"):
             setattr(other, name, getattr(self, name).copy())
         return other
 

@@ -14,14 +14,14 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from flowrun.files import sync_directory
-from flowrun.ledger.protocol import LedgerDamagedError
+from flowrun.ledger.protocol import LedgerDamagedError, LedgerFormatError
 from flowrun.ledger.schema import APPLICATION_ID, MIGRATIONS, SHAPES, STATEMENTS, VERSION
 
 BUSY_SECONDS = 30.0  # how long a writer waits for its turn; a turn takes milliseconds
 QUICK_CHECK_BYTES = 1 << 20  # up to here all pages are looked at on opening (some 5 ms); beyond, when they are used
 _MAGIC = b"SQLite format 3\0"  # the file format's first 16 bytes; the application's id stands at 68 to 72
 _HEADER = 100
-_OWN = " Nothing was written. Move it away or restore a copy; what it knew of tasks in flight goes with it."
+_OWN = " Nothing was written."
 
 
 def opened(path: Path, *, reading: bool = False) -> sqlite3.Connection:
@@ -139,7 +139,7 @@ def _version(connection: sqlite3.Connection) -> int:
 def _check(connection: sqlite3.Connection, path: Path, reading: bool) -> None:
     """An earlier format can be read as it stands: what an upgrade adds is for those who write."""
     if (version := _version(connection)) != VERSION and not (reading and version in MIGRATIONS):
-        raise LedgerDamagedError(
+        raise LedgerFormatError(
             f"the ledger {path} has format {version}, this flowrun reads {VERSION}. Nothing was written."
             " Use the version of flowrun that wrote it, or a newer one."
         )

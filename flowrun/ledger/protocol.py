@@ -30,6 +30,10 @@ class LedgerDamagedError(Exception):
     """The ledger's file is not a ledger, or SQLite calls it malformed. Nothing was written."""
 
 
+class LedgerFormatError(LedgerDamagedError):
+    """A sound ledger of another version of flowrun: nothing to rebuild."""
+
+
 class StaleClaimError(Exception):
     """The claim's fence is no longer the newest (rule 1): someone else holds the action now."""
 
@@ -262,6 +266,28 @@ class OwnerRow:
     heartbeat: float
 
 
+@dataclass(frozen=True, slots=True)
+class RegisteredRun:
+    """A run that may send requests. `store`: the folder that has its journal; `ended_at`: None while it goes on, or where
+    nobody has noticed its end yet."""
+
+    run: RunId
+    owner: OwnerId
+    store: str
+    started_at: float
+    ended_at: float | None = None
+
+
+class Journal(Protocol):
+    """Where a run's facts are written once more, outside of the ledger, in case that is damaged."""
+
+    def write(self, line: bytes) -> None:
+        """Durable when it returns. Raises OSError; then nothing of it stands there, or half a line."""
+        ...
+
+    def close(self) -> None: ...
+
+
 class Ledger(Protocol):
     """Raises KeyError for an intent or task never heard of; LedgerDamagedError, and OSError for a full disk or a file that
     cannot be used, from any method of a ledger that lies on a disk."""
@@ -307,6 +333,16 @@ class Ledger(Protocol):
     def decide(self, intent: IntentId, decision: Decision) -> None:
         """A person's word on an uncertain intent. Raises KeyError for one that is not uncertain, ValueError for adopting
         a task that is on record already."""
+        ...
+
+    def begin(self, run: RunId, owner: OwnerId, store: str, account: str, journal: Journal) -> None:
+        """Register a run before its first claim. From here on each fact that this ledger writes (an intent and what became
+        of it, a task, its settlement, their documents) stands in `journal` before its transaction is durable; one that the
+        journal does not take is not written either (OSError). Reaping or retiring the owner ends its runs."""
+        ...
+
+    def runs(self) -> tuple[RegisteredRun, ...]:
+        """All that ever began, in that order."""
         ...
 
     def heartbeat(self, owner: OwnerId) -> None: ...

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Generic
 
-from flowrun.ledger.protocol import Failed, IntentOutcome, IntentRow, Origin, OwnerRow, TaskRow
+from flowrun.ledger.protocol import Failed, IntentOutcome, IntentRow, Origin, OwnerRow, RegisteredRun, TaskRow
 from flowrun.ledger.tables import ClaimRow, CounterRow, DocumentRow, Row
 
 APPLICATION_ID = 0x666C6472  # "fldr": a flowrun ledger, in the file's header
@@ -51,13 +51,17 @@ _FIRST = (
     "CREATE INDEX tasks_settled ON tasks (settled)",
 )
 MIGRATIONS: Mapping[int, tuple[str, ...]] = {  # from a version to the next one
-    1: (  # what a project spends in a day is found without reading everybody's rows
+    1: (  # what a project spends in a day is found without reading everybody's rows; where the journals of runs lie
         "ALTER TABLE claims ADD COLUMN project TEXT",
         "ALTER TABLE intents ADD COLUMN project TEXT",
         "UPDATE claims SET project = json_extract(origin, '$.project')",
         "UPDATE intents SET project = json_extract(origin, '$.project')",
         "CREATE INDEX claims_project ON claims (project)",
         "CREATE INDEX intents_project ON intents (project, outcome, intended_at, charged, credits)",
+        """CREATE TABLE runs (
+            place INTEGER PRIMARY KEY, run TEXT NOT NULL UNIQUE, owner TEXT NOT NULL, store TEXT NOT NULL,
+            started_at REAL NOT NULL, ended_at REAL)""",
+        "CREATE INDEX runs_owner ON runs (owner)",
     ),
 }
 STATEMENTS = (*_FIRST, *(statement for version in sorted(MIGRATIONS) for statement in MIGRATIONS[version]))
@@ -141,4 +145,5 @@ TASKS = Shape(
 OWNERS = Shape("owners", "owner", OwnerRow, _columns(OwnerRow))
 DOCUMENTS = Shape("documents", "key", DocumentRow, _columns(DocumentRow))
 COUNTERS = Shape("counters", "name", CounterRow, _columns(CounterRow))
-SHAPES: tuple[Shape[Any], ...] = (CLAIMS, INTENTS, TASKS, OWNERS, DOCUMENTS, COUNTERS)
+RUNS = Shape("runs", "run", RegisteredRun, _columns(RegisteredRun))
+SHAPES: tuple[Shape[Any], ...] = (CLAIMS, INTENTS, TASKS, OWNERS, DOCUMENTS, COUNTERS, RUNS)

@@ -2,23 +2,35 @@
 
 Owns transactions and the translation of `Where` into SQL. Writers take turns (BEGIN IMMEDIATE) and each commit is
 synced; readers see one moment and wait for nobody (WAL). One instance serves one thread; open another for another.
-Every rule is `transactions`' and below; the file itself is `opening`'s, its format `schema`'s.
+Every rule is `transactions`' and below; the file itself is `opening`'s, its format `schema`'s, copies of it are `backups`'.
+A ledger that turns out to be damaged while it is used leaves a mark beside it, so that whoever opens it next looks at all of it.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Generic
 
 from flowrun.ledger import schema
+from flowrun.ledger.backups import Backups
+from flowrun.ledger.journal import Written
+from flowrun.ledger.locking import LedgerLock
 from flowrun.ledger.opening import opened, translated
 from flowrun.ledger.protocol import LedgerDamagedError
+from flowrun.ledger.replaying import adopt_runs
 from flowrun.ledger.schema import Shape
-from flowrun.ledger.tables import Row, Where
+from flowrun.ledger.tables import Row, Where, next_number
 from flowrun.ledger.transactions import FactLedger
+
+BACKUPS = "backup"  # the counter of copies
+
+
+def damage_mark(path: Path) -> Path:
+    """The file that says of the ledger at `path`: found damaged."""
+    return path.with_suffix(".damaged")
 
 
 class SqliteTable(Generic[Row]):
@@ -91,14 +103,16 @@ class SqliteTables:
     """The tables of one ledger file, through one connection."""
 
     def __init__(self, path: Path, *, reading: bool = False) -> None:
-        self._path = path
+        self.path = path
         self._connection = opened(path, reading=reading)
+        self.backups = Backups(path)
         self.claims = SqliteTable(self._connection, schema.CLAIMS)
         self.intents = SqliteTable(self._connection, schema.INTENTS)
         self.tasks = SqliteTable(self._connection, schema.TASKS)
         self.owners = SqliteTable(self._connection, schema.OWNERS)
         self.documents = SqliteTable(self._connection, schema.DOCUMENTS)
         self.counters = SqliteTable(self._connection, schema.COUNTERS)
+        self.runs = SqliteTable(self._connection, schema.RUNS)
 
     def writing(self) -> AbstractContextManager[None]:
         return self._transaction("BEGIN IMMEDIATE")
@@ -115,10 +129,18 @@ class SqliteTables:
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
             self._undo()
-            raise translated(error, self._path) from error
-        except BaseException:
+            meant = translated(error, self.path)
+            self._mark(meant)
+            raise meant from error
+        except BaseException as error:
             self._undo()
+            self._mark(error)
             raise
+
+    def _mark(self, error: BaseException) -> None:
+        if isinstance(error, LedgerDamagedError):
+            with suppress(OSError):  # then its damage is found again where it was found now
+                damage_mark(self.path).touch(mode=0o600)
 
     def _undo(self) -> None:
         """A full disk or a damaged file may have ended the transaction already."""
@@ -130,7 +152,25 @@ class SqliteTables:
         try:
             return int(self._connection.execute("PRAGMA data_version").fetchone()[0]) + self._connection.total_changes
         except sqlite3.Error as error:
-            raise translated(error, self._path) from error
+            raise translated(error, self.path) from error
+
+    def checkpoint(self) -> None:
+        """Everything into the file itself. Raises LedgerDamagedError, OSError."""
+        try:
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error as error:
+            raise translated(error, self.path) from error
+
+    def back_up(self) -> Path:
+        """A copy under the next number, which is in the ledger before the copy is made: the newest copy has every run that
+        ever began. Raises LedgerDamagedError, OSError."""
+        with self.writing():
+            number = next_number(self, BACKUPS)
+        try:
+            return self.backups.make(self._connection, number)
+        except LedgerDamagedError as error:
+            self._mark(error)
+            raise
 
     def close(self) -> None:
         self._connection.close()
@@ -138,10 +178,37 @@ class SqliteTables:
 
 class SqliteLedger(FactLedger):
     """The ledger at `path`, made with its folders (mode 0600) where there is none. `reading`: for who changes nothing, and waits
-    for nobody; then it is not made.
+    for nobody; then it is not made. `lock`: let go of when it is closed.
 
     Raises LedgerDamagedError for a file that is no ledger or a damaged one, OSError where the disk is full or refuses.
     """
 
-    def __init__(self, path: Path, now: Callable[[], float], *, reading: bool = False) -> None:
-        super().__init__(SqliteTables(path, reading=reading), now)
+    def __init__(
+        self, path: Path, now: Callable[[], float], lock: LedgerLock | None = None, *, reading: bool = False
+    ) -> None:
+        self._storage = SqliteTables(path, reading=reading)
+        self._lock = lock
+        super().__init__(self._storage, now)
+
+    @property
+    def path(self) -> Path:
+        """Its file."""
+        return self._storage.path
+
+    @property
+    def copies(self) -> Backups:
+        return self._storage.backups
+
+    def back_up(self) -> Path:
+        """Copy the file as it is now: right after a run began, and after a person's word. Raises LedgerDamagedError, OSError."""
+        return self._storage.back_up()
+
+    def take_in_runs(self, journals: Iterable[Written]) -> None:
+        """Runs that this ledger does not know, with all that they wrote. Nobody of them may be alive."""
+        with self._storage.writing():
+            adopt_runs(self._storage, journals, self._now())
+
+    def close(self) -> None:
+        super().close()
+        if self._lock is not None:
+            self._lock.close()

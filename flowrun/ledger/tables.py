@@ -1,4 +1,4 @@
-"""The rows a ledger keeps and the port to where they lie: five tables, one way to choose rows.
+"""The rows a ledger keeps and the port to where they lie: seven tables, one way to choose rows.
 
 Owns the shape of storage, so that memory and SQLite differ in nothing else. What the rows mean is `rules`' and
 `counting`'s; what is done with them, `transactions`'.
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from flowrun.ids import ActionKey, OwnerId, RecipeKey, RunId
-from flowrun.ledger.protocol import Claim, IntentRow, Origin, OwnerRow, TaskRow
+from flowrun.ledger.protocol import Claim, IntentRow, Origin, OwnerRow, RegisteredRun, TaskRow
 
 Row = TypeVar("Row")
 
@@ -106,6 +106,8 @@ class Tables(Protocol):
     def documents(self) -> Table[DocumentRow]: ...
     @property
     def counters(self) -> Table[CounterRow]: ...
+    @property
+    def runs(self) -> Table[RegisteredRun]: ...
 
     def writing(self) -> AbstractContextManager[None]:
         """One transaction that nobody else's runs beside; durable at its end, undone by an error."""

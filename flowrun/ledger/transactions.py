@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from flowrun.action import ActionDoc
 from flowrun.ids import ActionKey, IntentId, OwnerId, RecipeKey, RunId, TaskId
 from flowrun.ledger import counting, handing, rules
+from flowrun.ledger import journal as lines
 from flowrun.ledger.handing import Handed
+from flowrun.ledger.journaled import JournaledTables
 from flowrun.ledger.protocol import (
     ActionFacts,
     Adopted,
@@ -27,6 +30,7 @@ from flowrun.ledger.protocol import (
     IntentOutcome,
     IntentRow,
     Join,
+    Journal,
     Ledger,
     LedgerDamagedError,
     Limits,
@@ -34,12 +38,15 @@ from flowrun.ledger.protocol import (
     Origin,
     Over,
     OwnerRow,
+    RegisteredRun,
     StaleClaimError,
     Succeeded,
     TaskRow,
     Wait,
 )
-from flowrun.ledger.tables import ClaimRow, DocumentRow, Tables, next_number, where
+from flowrun.ledger.tables import ClaimRow, CounterRow, DocumentRow, Tables, next_number, where
+
+EPOCH = "epoch"  # the counter that tells one ledger of an account from the next
 
 
 class FactLedger(Ledger):
@@ -48,6 +55,7 @@ class FactLedger(Ledger):
     def __init__(self, tables: Tables, now: Callable[[], float]) -> None:
         self._tables = tables
         self._now = now
+        self._journal: Journal | None = None
 
     @property
     def tables(self) -> Tables:
@@ -126,8 +134,18 @@ class FactLedger(Ledger):
             self._tables.intents.put(rules.lost(self._intent(intent.intent), more))
 
     def submitted(self, intent: Intent, task: TaskId, credits: int | None = None) -> None:
-        with self._tables.writing():
-            self._accept(self._intent(intent.intent), task, self._now(), credits)
+        try:
+            with self._tables.writing():
+                self._accept(self._intent(intent.intent), task, self._now(), credits)
+        except (OSError, LedgerDamagedError):
+            self._note_answer(intent.intent, task, credits)
+            raise
+
+    def _note_answer(self, intent: IntentId, task: TaskId, credits: int | None) -> None:
+        """Rule 4, where the ledger cannot take the id: it stands in the journal for whoever rebuilds that ledger."""
+        if self._journal is not None:
+            with suppress(OSError):
+                self._journal.write(lines.answered(intent, task, credits, self._now()))
 
     def decide(self, intent: IntentId, decision: Decision) -> None:
         with self._tables.writing():
@@ -153,7 +171,7 @@ class FactLedger(Ledger):
         accepted = rules.accepted(row, task, self._now(), credits)
         self._tables.intents.put(accepted)
         if self._tables.tasks.get(task) is None:
-            self._tables.tasks.put(_task(accepted, task, self._document(row.key), submitted_at))
+            self._tables.tasks.put(task_row(accepted, task, self._document(row.key), submitted_at))
 
     def _document(self, key: ActionKey) -> DocumentRow:
         row = self._tables.documents.get(key)
@@ -186,6 +204,29 @@ class FactLedger(Ledger):
         if row is None:
             raise KeyError(task)
         return row
+
+    # ---- runs --------------------------------------------------------------------------------------------------------
+
+    def begin(self, run: RunId, owner: OwnerId, store: str, account: str, journal: Journal) -> None:
+        tables = self._tables.inner if isinstance(self._tables, JournaledTables) else self._tables
+        row = RegisteredRun(run, owner, store, self._now())
+        with tables.writing():
+            tables.runs.put(row)
+            tables.owners.put(OwnerRow(owner, self._now()))
+            journal.write(lines.header(row, account, self._epoch(tables)))
+        self._tables, self._journal = JournaledTables(tables, journal, self._now), journal
+
+    def _epoch(self, tables: Tables) -> int:
+        """Which ledger this is, of all that this account ever had: one that was rebuilt counts anew."""
+        known = tables.counters.get(EPOCH)
+        if known is None:
+            known = CounterRow(EPOCH, int(self._now() * 1e6))
+            tables.counters.put(known)
+        return known.value
+
+    def runs(self) -> tuple[RegisteredRun, ...]:
+        with self._tables.reading():
+            return tuple(self._tables.runs.find(where()))
 
     # ---- owners ------------------------------------------------------------------------------------------------------
 
@@ -222,6 +263,9 @@ class FactLedger(Ledger):
             tables.claims.drop(held.key)
         for row in tables.intents.find(where(owner=(owner,), outcome=(IntentOutcome.OPEN,))):
             tables.intents.put(rules.reaped(row))
+        for run in tables.runs.find(where(owner=(owner,))):
+            if run.ended_at is None:
+                tables.runs.put(replace(run, ended_at=self._now()))
         tables.owners.drop(owner)
 
     # ---- from one ledger into another --------------------------------------------------------------------------------
@@ -343,7 +387,8 @@ def _intended(held: ClaimRow, name: IntentId, digest: str, now: float, evidence:
     )
 
 
-def _task(row: IntentRow, task: TaskId, document: DocumentRow, submitted_at: float) -> TaskRow:
+def task_row(row: IntentRow, task: TaskId, document: DocumentRow, submitted_at: float) -> TaskRow:
+    """A task that was just accepted."""
     return TaskRow(
         task=task,
         key=row.key,

@@ -20,6 +20,7 @@ from flowrun.engine.recovery import Recovery
 from flowrun.engine.scheduler import Scheduler
 from flowrun.engine.states import NodeState
 from flowrun.engine.summary import Summary, Trouble
+from flowrun.engine.verdicts import LEDGER_DAMAGED
 from flowrun.graph.address import parse
 from flowrun.graph.model import Graph
 from flowrun.ids import RunId
@@ -33,6 +34,7 @@ from flowrun.production.binding import Bound
 from flowrun.production.exits import Exit, first
 from flowrun.production.exporting import FolderOwnedError, Named, export_all, make_exporter, name_exports
 from flowrun.production.fetching import fetch_input
+from flowrun.production.journals import register
 from flowrun.production.masking import Masker
 from flowrun.production.organization import OrganizationView, limits_read, models_that_may_run, read_organization
 from flowrun.production.owner import is_gone
@@ -112,6 +114,8 @@ class Apply:
     async def carry_out(self) -> Applied:
         """Everything. Raises DiagnosticError before anything ran; what fails later is in the result."""
         bound, now = self.bound, self.bound.around.clock.now
+        if self._asks():
+            register(bound, self.run)
         self._settle_resends()
         row = self._begin()
         flow = self.graph.flow
@@ -124,7 +128,7 @@ class Apply:
             self.exits.append(_exit_of_error(error))
             raise
         finally:
-            with suppress(OSError):  # else the next reaper does it
+            with suppress(OSError, LedgerDamagedError):  # else the next reaper does it
                 bound.ledger.retire(bound.owner)
             self.exits.extend(_exits_of(self.summary, self.driver, self._signal))
             code = first(self.exits)
@@ -370,7 +374,7 @@ def _exits_of(summary: Summary, driver: Driver | None, signal: Exit) -> list[Exi
     stopping = driver.scheduler.stopping if driver else None
     units = driver.scheduler.units if driver else {}
     verdicts = {each.verdict for unit, each in summary.troubles.items() if _counts(each, units.get(unit))}
-    found = []
+    found = [Exit.DAMAGED] if any(each.code == LEDGER_DAMAGED for each in summary.troubles.values()) else []
     if summary.interrupted:
         found.append(signal)
     if Verdict.DOUBT.value in verdicts:

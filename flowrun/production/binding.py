@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,14 +15,15 @@ from flowrun.engine.ports import REAP_AFTER
 from flowrun.files import write_atomic
 from flowrun.ids import OwnerId
 from flowrun.ledger.location import ledger_path
-from flowrun.ledger.looking import joined, look_at
-from flowrun.ledger.protocol import LedgerDamagedError
+from flowrun.ledger.looking import joined
+from flowrun.ledger.protocol import LedgerFormatError
 from flowrun.ledger.sqlite import SqliteLedger
 from flowrun.ledger.transactions import FactLedger
 from flowrun.production.configuring import settings_of
 from flowrun.production.exits import Exit, FlowrunError
 from flowrun.production.inputs import DiskInputs
 from flowrun.production.ledgers import Ledgers, account_name
+from flowrun.production.mending import look_at_sound, open_mended, open_sound
 from flowrun.production.options import Options, Surroundings
 from flowrun.production.owner import is_gone, new_owner
 from flowrun.production.provider import Choice, choose, make_client
@@ -53,6 +55,7 @@ class Bound:
     ledgers: Ledgers
     former: Mapping[str, FactLedger]  # by account, to be looked at
     reading: bool = False
+    mended: list[str] = field(default_factory=list)  # what was damaged and put right on opening, in words
     _client: RunwayClient | None = None
     _http: AsyncClient | None = None
 
@@ -63,6 +66,13 @@ class Bound:
             place = None if self.reading and not folder.exists() else folder
             self._client, self._http = make_client(self.choice, self.options, self.around, place, self.settings)
         return self._client
+
+    @property
+    def written(self) -> SqliteLedger:
+        """The ledger of a command that writes, as a file of which copies are kept."""
+        if not isinstance(self.ledger, SqliteLedger):
+            raise RuntimeError("a command that only looks has no ledger to write to")
+        return self.ledger
 
     @property
     def project_name(self) -> str:
@@ -99,11 +109,17 @@ class Bound:
 
 @contextmanager
 def bound(
-    project: Path, options: Options, around: Surroundings, settings: Settings | None = None, *, reading: bool = False
+    project: Path,
+    options: Options,
+    around: Surroundings,
+    settings: Settings | None = None,
+    *,
+    reading: bool = False,
+    mends: bool = False,
 ) -> Iterator[Bound]:
     """Everything open for one command; closed after it. `settings` None: they are read now. `reading`: for a command that
-    writes nothing; what is not there is empty then, and it waits for nobody. Raises FlowrunError for what cannot be opened,
-    DiagnosticError for wrong settings."""
+    writes nothing; what is not there is empty then, and it waits for nobody. `mends`: a damaged ledger is rebuilt. Raises
+    FlowrunError for what cannot be opened, DiagnosticError for wrong settings."""
     settings = settings_of(project, around) if settings is None else settings
     if options.scenario is not None and not around.named(options.scenario).is_file():
         message = f"--scenario: there is no file {options.scenario}; nothing was submitted"
@@ -117,29 +133,85 @@ def bound(
         store = opened.enter_context(_open_store(root, choice, around, reading=reading))
         ledgers = _ledgers_of(root, around)
         account = account_name(choice, settings.provider.account, ledgers)
-        ledger, former = _open_ledgers(choice, account, ledgers, around, opened, reading=reading)
+        door = _Door(choice, account, store, ledgers, around, reading=reading, mends=mends)
+        ledger, former = door.open_own(opened), door.open_former(opened)
         inputs = DiskInputs(
             project, store.urls, store.blobs, allow_outside=options.allow_outside, refresh=options.refresh
         )
         owner = new_owner(around.rng, str(root))
         yield Bound(
-            project, choice, options, around, store, ledger, account, inputs, owner, settings, ledgers, former, reading
+            project,
+            choice,
+            options,
+            around,
+            store,
+            ledger,
+            account,
+            inputs,
+            owner,
+            settings,
+            ledgers,
+            former,
+            reading,
+            door.told,
         )
 
 
-def _open_ledgers(
-    choice: Choice, account: str, ledgers: Ledgers, around: Surroundings, opened: ExitStack, *, reading: bool
-) -> tuple[FactLedger, dict[str, FactLedger]]:
-    """The account's own, and those of former accounts, which are only looked at."""
-    if choice.name == "runway" and choice.key is not None and not reading:
-        ledgers.note(account)
-    path = ledger_path(ledgers.root, account) if choice.name == "sandbox" else ledgers.path(account)
-    own = opened.enter_context(closing(_open_ledger(path, around, reading=reading)))
-    former = {
-        name: opened.enter_context(closing(_open_ledger(path, around, reading=True)))
-        for name, path in ledgers.former(account, choice).items()
-    }
-    return own, former
+@dataclass(slots=True)
+class _Door:
+    """To the ledgers of one command. `told`: what was mended on the way, in words."""
+
+    choice: Choice
+    account: str
+    store: DiskStore
+    ledgers: Ledgers
+    around: Surroundings
+    reading: bool
+    mends: bool
+    told: list[str] = field(default_factory=list)
+
+    def open_own(self, opened: ExitStack) -> FactLedger:
+        """The account's."""
+        if self.choice.name == "runway" and self.choice.key is not None and not self.reading:
+            self.ledgers.note(self.account)
+        is_sandbox = self.choice.name == "sandbox"
+        path = ledger_path(self.ledgers.root, self.account) if is_sandbox else self.ledgers.path(self.account)
+        return self._entered(opened, lambda: self._own(path))
+
+    def open_former(self, opened: ExitStack) -> dict[str, FactLedger]:
+        """Those of former accounts, which are only looked at."""
+        paths = self.ledgers.former(self.account, self.choice)
+        return {name: self._entered(opened, partial(self._former, name, path)) for name, path in paths.items()}
+
+    def _own(self, path: Path) -> FactLedger:
+        now = self.around.clock.now
+        if self.reading:
+            return look_at_sound(path, now)
+        return self._mended(self.account, path) if self.mends else open_sound(path, now)
+
+    def _former(self, account: str, path: Path) -> FactLedger:
+        try:
+            return look_at_sound(path, self.around.clock.now)
+        except FlowrunError as error:
+            if not self.mends or error.exit is not Exit.DAMAGED:
+                raise
+        self._mended(account, path).close()
+        return look_at_sound(path, self.around.clock.now)
+
+    def _mended(self, account: str, path: Path) -> SqliteLedger:
+        found = open_mended(path, account, self.store, self.around.clock.now)
+        self.told += found.told
+        return found.ledger
+
+    def _entered(self, opened: ExitStack, door: Callable[[], FactLedger]) -> FactLedger:
+        """Open until the command's end. Raises FlowrunError."""
+        try:
+            return opened.enter_context(closing(door()))
+        except LedgerFormatError as error:
+            raise FlowrunError(Exit.DAMAGED, str(error), "nothing was submitted") from error
+        except OSError as error:
+            hint = "mend its permissions, or set FLOWRUN_STATE_DIR to a folder that can be written"
+            raise FlowrunError(Exit.SURROUNDINGS, f"the ledger cannot be opened: {error}", hint) from error
 
 
 def _refuse_unnamable(project: Path) -> None:
@@ -185,17 +257,6 @@ def _ignore(folder: Path) -> None:
     """Keep the folder out of git, also where only the sandbox writes in it."""
     if not (folder / ".gitignore").exists():
         write_atomic(folder / ".gitignore", b"*\n")
-
-
-def _open_ledger(path: Path, around: Surroundings, *, reading: bool) -> FactLedger:
-    try:
-        return look_at(path, around.clock.now) if reading else SqliteLedger(path, around.clock.now)
-    except LedgerDamagedError as error:
-        hint = f"move {path} aside only if nothing is in flight: it is the record of what was paid"
-        raise FlowrunError(Exit.DAMAGED, f"the ledger is damaged: {error}", hint) from error
-    except OSError as error:
-        hint = "mend its permissions, or set FLOWRUN_STATE_DIR to a folder that can be written"
-        raise FlowrunError(Exit.SURROUNDINGS, f"the ledger cannot be opened: {error}", hint) from error
 
 
 def state_dir(around: Surroundings) -> Path:

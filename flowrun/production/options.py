@@ -26,6 +26,7 @@ class Options:
     force: tuple[str, ...] = ()
     resend: tuple[str, ...] = ()
     retry_rejected: bool = False
+    accept_gaps: bool = False
     sandbox: bool = False
     scenario: Path | None = None
     refresh: bool = False

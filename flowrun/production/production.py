@@ -24,6 +24,7 @@ from flowrun.graph.model import Graph
 from flowrun.graph.outcomes import Outcomes
 from flowrun.graph.scope import ScopeSource
 from flowrun.ids import RunId
+from flowrun.ledger.gaps import accept_gaps
 from flowrun.manifest import Flow, Manifest, read, resolve
 from flowrun.plan.model import Decision
 from flowrun.plan.planner import Planner
@@ -40,6 +41,7 @@ from flowrun.production.inputs import DiskInputs
 from flowrun.production.kept import Kept
 from flowrun.production.loops import run_alone, to_the_end
 from flowrun.production.masking import Masker
+from flowrun.production.mending import agreed_to, standing_gaps, telling
 from flowrun.production.offline import check_options, check_plan
 from flowrun.production.options import Options, Surroundings
 from flowrun.production.organization import OrganizationView, read_organization
@@ -55,6 +57,7 @@ from flowrun.store.location import find_project
 from flowrun.store.memory import MemoryBlobs, MemoryUrls
 
 Confirm = Callable[["Proposal"], bool]
+AcceptGaps = Callable[[list[str]], bool]  # is told what a rebuilt ledger does not know; whether to submit all the same
 Interruptible = Callable[[Callable[[int], None]], None]  # is given the run's interrupt(exit code)
 
 
@@ -143,9 +146,9 @@ class Production:
         return replace(graph, warnings=heard(warnings, self.settings)), source
 
     @contextmanager
-    def open(self, *, reading: bool = False) -> Iterator[Bound]:
-        """`reading`: for what writes nothing."""
-        with bound(self.project, self.options, self.around, self.settings, reading=reading) as at:
+    def open(self, *, reading: bool = False, mends: bool = False) -> Iterator[Bound]:
+        """`reading`: for what writes nothing; `mends`: for what puts a damaged ledger right."""
+        with bound(self.project, self.options, self.around, self.settings, reading=reading, mends=mends) as at:
             yield at
 
     def validate(self) -> tuple[Diagnostic, ...]:
@@ -230,12 +233,16 @@ class Production:
         confirm: Confirm = lambda proposal: True,
         emit: Callable[[ev.Event], None] = lambda event: None,
         interruptible: Interruptible = lambda interrupt: None,
+        accept: AcceptGaps = lambda words: False,
     ) -> Applied:
-        """Plan, ask `confirm`, run, export. `emit` hears every event; `interruptible` is given the run's interrupt.
+        """Plan, ask `confirm`, run, export. `emit` hears every event; `interruptible` is given the run's interrupt; `accept` is
+        asked, before `confirm`, where something would be submitted although a rebuilt ledger does not know everything.
 
         Raises DiagnosticError and FlowrunError where nothing ran; whatever happens to a run that began is in the result.
         """
-        return run_alone(lambda: self.apply_async(confirm=confirm, emit=emit, interruptible=interruptible), "apply")
+        return run_alone(
+            lambda: self.apply_async(confirm=confirm, emit=emit, interruptible=interruptible, accept=accept), "apply"
+        )
 
     async def apply_async(
         self,
@@ -243,13 +250,17 @@ class Production:
         confirm: Confirm = lambda proposal: True,
         emit: Callable[[ev.Event], None] = lambda event: None,
         interruptible: Interruptible = lambda interrupt: None,
+        accept: AcceptGaps = lambda words: False,
     ) -> Applied:
         """`apply`, inside a running event loop. A cancellation of the task is an interrupt: nothing new starts, what is being
         sent or collected comes to its end, tasks in flight stay on record; then CancelledError is raised."""
-        with self.open() as at, open_log(at, self.flow) as told:
+        with self.open(mends=True) as at, open_log(at, self.flow) as told:
             try:
-                run = await self._agreed(at, told, confirm, emit, interruptible)
-                return await to_the_end(carried_out(run, told, self.settings.notify.command), run.interrupt)
+                with telling(at.mended):
+                    run = await self._agreed(at, told, confirm, emit, interruptible, accept)
+                    applied = await to_the_end(carried_out(run, told, self.settings.notify.command), run.interrupt)
+                applied.warnings[:0] = at.mended
+                return applied
             finally:
                 await at.close_client()
 
@@ -260,10 +271,11 @@ class Production:
         confirm: Confirm,
         emit: Callable[[ev.Event], None],
         interruptible: Interruptible,
+        accept: AcceptGaps,
     ) -> Apply:
         """The run that is to be carried out. Where there is to be none, others may go on without us."""
         try:
-            return await self._proposed(at, told, confirm, emit, interruptible)
+            return await self._proposed(at, told, confirm, emit, interruptible, accept)
         except BaseException:
             with suppress(OSError):  # else it is reaped
                 at.ledger.retire(at.owner)
@@ -276,6 +288,7 @@ class Production:
         confirm: Confirm,
         emit: Callable[[ev.Event], None],
         interruptible: Interruptible,
+        accept: AcceptGaps,
     ) -> Apply:
         if self.kept is not None:
             self.kept.check_place(at)
@@ -288,6 +301,8 @@ class Production:
         view = await self._view_needed(plan, at)
         plan = as_quick(plan, view, planner.wishes.seconds)
         proposal = self._proposal(plan, view, at)
+        gaps = standing_gaps(at.written)
+        agreed_gaps = gaps and agreed_to(gaps, plan, accepted=self.options.accept_gaps, ask=accept)
         if not confirm(proposal):
             raise FlowrunError(
                 Exit.STOPPED, "not confirmed: nothing was submitted", "agree, or pass --yes or --max-credits N"
@@ -295,11 +310,13 @@ class Production:
         begin_work(at)  # while a person read it, another may have begun under another account
         if self.kept is not None:  # or it may have been carried out elsewhere
             planner, plan = self._planned(graph, source, at)
+        if agreed_gaps:
+            accept_gaps(at.written.path, self.around.clock.now())
         agreed = self.options.yes or proposal.cap is not None or proposal.spends
         run_id, name, listeners = self._run_id(), self.manifest_name(), (told.take_in, emit)
         run = Apply(at, graph, planner, plan, view, proposal.cap, run_id, name, agreed, listeners)
         interruptible(run.interrupt)
-        run.exactly = self.kept is not None
+        run.exactly = self.kept is not None or agreed_gaps is False
         return run
 
     # -- parts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -186,6 +187,7 @@ def forget_uncertain(production: Production, node: str) -> int:
             at.ledger.decide(row.intent, Forgotten())
         for task in unknown:
             at.ledger.settle(task, Failed(Afterwards.GONE.value, "The API did not know it, and it was given up."), None)
+        _keep_word(at)
     return len(rows) + len(unknown)
 
 
@@ -216,7 +218,15 @@ def adopt_task(production: Production, node: str, task: str) -> str:
             raise FlowrunError(
                 Exit.WRONG, f"task {task} cannot be adopted: {error}", "flowrun status lists tasks"
             ) from None
+        _keep_word(at)
     return rows[0].origin.address
+
+
+def _keep_word(at: Bound) -> None:
+    """A person's word stands in no journal, but in the ledger's newest copy. Where there is no room for one it is asked for
+    again, should the ledger be damaged."""
+    with suppress(OSError):
+        at.written.back_up()
 
 
 async def _check_task(at: Bound, task: TaskId) -> None:

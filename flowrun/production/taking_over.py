@@ -8,15 +8,15 @@ that begin together, one sees the other, or both do.
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, suppress
 
 from flowrun.engine.ports import REAP_AFTER
 from flowrun.ledger.handing import LedgerInUseError
 from flowrun.ledger.protocol import Ledger
-from flowrun.ledger.sqlite import SqliteLedger
 from flowrun.ledger.transactions import FactLedger
 from flowrun.production.binding import Bound
 from flowrun.production.exits import Exit, FlowrunError
+from flowrun.production.mending import open_sound
 from flowrun.production.owner import is_gone, works_for
 
 
@@ -34,7 +34,7 @@ def take_over(at: Bound) -> None:
     account was moved, where another flowrun is at work under it."""
     for account, path in at.ledgers.former(at.account, at.choice).items():
         if not _is_left(at.former.get(account), at):
-            with closing(SqliteLedger(path, at.around.clock.now)) as former:
+            with closing(open_sound(path, at.around.clock.now)) as former:
                 _move(former, account, at)
 
 
@@ -51,9 +51,12 @@ def _move(former: FactLedger, account: str, at: Bound) -> None:
     store = at.ledgers.store
     former.reap(REAP_AFTER, is_gone)
     try:
-        former.hand_over(store, at.account, at.ledger.take_in, lambda owner: works_for(owner, store))
+        moved = former.hand_over(store, at.account, at.ledger.take_in, lambda owner: works_for(owner, store))
     except LedgerInUseError as error:
         raise _in_use(account, at) from error
+    if moved:
+        with suppress(OSError):  # it stands in no journal; where there is no room for a copy, the next run makes one
+            at.written.back_up()
 
 
 def _in_use(account: str, at: Bound) -> FlowrunError:

@@ -21,6 +21,7 @@ if sys.platform != "win32":
     import fcntl
 
 VERSION = 1
+_NOTE = "index.lost"
 _PATIENCE = 30.0  # seconds to wait for another process's transaction
 _TABLES = """
 CREATE TABLE results (
@@ -117,7 +118,8 @@ class Index:
 
     def _discard(self) -> None:
         """Put the database aside. The shared memory of who still has it open must not become that of the next one."""
-        set_aside(self._path)
+        if (aside := set_aside(self._path)) is not None:
+            _note(self._path, aside.name)
         for suffix in ("-wal", "-shm"):
             self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
 
@@ -212,6 +214,23 @@ def _transact(connection: sqlite3.Connection, statements: Iterable[Statement], *
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def _note(path: Path, aside: str) -> None:
+    """That the history was lost, for whoever can tell a person."""
+    with suppress(OSError):  # it is told of, or not: the index is rebuilt all the same
+        path.with_name(_NOTE).write_text(aside, encoding="utf-8")
+
+
+def take_note(root: Path) -> str | None:
+    """As what the index was last set aside, with all the history in it; once. Raises OSError."""
+    note = root / _NOTE
+    try:
+        aside = note.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return None
+    note.unlink(missing_ok=True)
+    return aside
 
 
 def complaint(path: Path) -> str | None:

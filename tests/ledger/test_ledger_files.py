@@ -126,7 +126,7 @@ def test_another_format_is_named(path):
 
 def test_the_first_format_is_upgraded_with_all_it_holds(path):
     filled(path, 3).close()
-    back = ["DROP INDEX claims_project", "DROP INDEX intents_project"]
+    back = ["DROP INDEX claims_project", "DROP INDEX intents_project", "DROP TABLE runs"]
     back += [f"ALTER TABLE {table} DROP COLUMN project" for table in ("claims", "intents")]
     sql(path, *back, "PRAGMA user_version=1", "PRAGMA wal_checkpoint(TRUNCATE)")
     with closing(opening.opened(path, reading=True)) as connection:  # whoever only reads upgrades nothing

@@ -1,0 +1,179 @@
+"""A damaged ledger, set aside and built anew: from the newest sound copy and the journals of the runs since.
+
+Owns the order, in which a crash at any point is only a second try: the new one is made under another name, what is unknown is
+put on record, the damaged one is renamed, and the new one takes its place last. Until then the ledger is missing while it has
+copies, which counts as damage too. The caller holds the lock alone, and knows where journals lie.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from flowrun.files import sync_directory
+from flowrun.ids import OwnerId, RunId
+from flowrun.ledger import journal
+from flowrun.ledger.backups import Backup, Backups, complaint
+from flowrun.ledger.gaps import Gaps, stamp, unused, write_gaps
+from flowrun.ledger.journal import Line, Written
+from flowrun.ledger.journaled import TRANSACTIONS
+from flowrun.ledger.protocol import LedgerDamagedError, LedgerFormatError, RegisteredRun
+from flowrun.ledger.replaying import leave_nobody, raise_counter, replay
+from flowrun.ledger.sqlite import BACKUPS, SqliteTables, damage_mark
+from flowrun.ledger.tables import Tables, where
+from flowrun.ledger.transactions import EPOCH
+
+_BESIDE = ("", "-wal", "-shm")  # what belongs to one database file
+ReadJournals = Callable[[str], Mapping[str, bytes]]  # a store's folder -> its journals' bytes, by their run
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """`aside`: where the damaged file is now, None: it was gone; `copy`: what it was built from, None: from journals alone;
+    `journals`: how many were read."""
+
+    aside: Path | None
+    copy: Backup | None
+    journals: int
+    gaps: Gaps
+
+
+@dataclass(slots=True)
+class _Found:
+    """Journals of one account, by run."""
+
+    written: dict[str, Written] = field(default_factory=dict)
+    unread: dict[str, RegisteredRun] = field(default_factory=dict)
+
+
+def is_missing(path: Path) -> bool:
+    """Whether there was a ledger at `path` that is not there any more."""
+    return not path.exists() and bool(Backups(path).all() or _aside(path))
+
+
+def found_against(path: Path) -> str | None:
+    """What there is to say against the ledger at `path`, looked at whole. Raises LedgerFormatError: it is another version's;
+    OSError. The caller holds the lock alone."""
+    if not path.exists():
+        return "the file is missing, and there are copies of it" if is_missing(path) else None
+    try:
+        with closing(SqliteTables(path)) as tables:
+            tables.checkpoint()
+    except LedgerFormatError:
+        raise
+    except LedgerDamagedError as error:
+        return str(error)
+    return complaint(path)
+
+
+def _aside(path: Path) -> list[Path]:
+    return list(path.parent.glob(f"{path.stem}.damaged-*.sqlite3"))
+
+
+def rebuild(path: Path, account: str, read: ReadJournals, present: str, at: float) -> Rebuilt:
+    """`present`: the store whose command this is; `at`: now, epoch seconds. Raises OSError; then nothing has changed, or it is
+    done again the next time."""
+    good, bad = Backups(path).newest_good()
+    fresh = path.with_name(f".tmp-{path.name}")
+    _clear(fresh)
+    if good is not None:
+        shutil.copyfile(good.path, fresh)
+        fresh.chmod(0o600)
+    with closing(SqliteTables(fresh)) as tables:
+        with tables.writing():
+            journals, gaps = _filled(tables, account, read, present, at)
+            raise_counter(tables, BACKUPS, max((each.number for each in (good, *bad) if each is not None), default=0))
+        tables.checkpoint()
+    _sync(fresh)
+    lost = good is None and (bool(bad) or path.exists() or bool(_aside(path)))
+    since = None if good is None else good.made_at
+    gaps = replace(gaps, copies=len(bad) if good else 0, no_copy=lost, since=since)
+    write_gaps(path, gaps)
+    aside = _set_aside(path, at)
+    fresh.replace(path)
+    sync_directory(path.parent)
+    damage_mark(path).unlink(missing_ok=True)
+    return Rebuilt(aside, good, journals, gaps)
+
+
+def _filled(tables: Tables, account: str, read: ReadJournals, present: str, at: float) -> tuple[int, Gaps]:
+    """Everything the journals know beyond what `tables` have; how many there were, and what is missing of them."""
+    listed = {run.run: run for run in tables.runs.find(where())}
+    found = _found(account, read, dict.fromkeys([present, *(run.store for run in listed.values())]))
+    epoch, last = (_counter(tables, name) for name in (EPOCH, TRANSACTIONS))
+    chosen = {run: _since(each, last if run in listed and each.epoch == epoch else None, run in listed, epoch)
+              for run, each in found.written.items()}  # fmt: skip
+    replay(tables, ((found.written[run], lines) for run, lines in chosen.items()))
+    for run, each in found.written.items():
+        if run not in listed:
+            tables.runs.put(each.run)
+    numbers = {line.number for run, lines in chosen.items() if found.written[run].epoch == epoch for line in lines}
+    highest = max(numbers, default=last)
+    raise_counter(tables, TRANSACTIONS, max(highest, *(line.number for lines in chosen.values() for line in lines), 0))
+    leave_nobody(tables, at)
+    raise_counter(tables, EPOCH, max(int(at * 1e6), epoch + 1))
+    holes = tuple(sorted(set(range(last + 1, highest + 1)) - numbers)) if epoch else ()
+    missing = tuple(run for name, run in listed.items() if run.ended_at is None and name not in found.written)
+    torn = [each.run for run, each in found.written.items() if each.damaged and (chosen[run] or run in listed)]
+    torn += [run for name, run in found.unread.items() if name not in listed]
+    return len(found.written), Gaps(at, None, missing, tuple(torn), holes)
+
+
+def _found(account: str, read: ReadJournals, stores: Iterable[str]) -> _Found:
+    found = _Found()
+    for store in stores:
+        for name, data in read(store).items():
+            written = journal.read(data)
+            if written is None:
+                if b"\n" in data:  # else it was cut short before its run began
+                    found.unread[name] = RegisteredRun(RunId(name), OwnerId(""), store, 0.0)
+            elif written.account == account and written.run.run not in found.written:
+                found.written[written.run.run] = written
+    return found
+
+
+def _since(written: Written, last: int | None, is_listed: bool, epoch: int) -> tuple[Line, ...]:
+    """The lines that the copy cannot have. A run that it lists was taken in where it was written beside another ledger."""
+    if is_listed and written.epoch != epoch:
+        return ()
+    return tuple(line for line in written.lines if last is None or line.number > last or line.answer is not None)
+
+
+def _counter(tables: Tables, name: str) -> int:
+    found = tables.counters.get(name)
+    return 0 if found is None else found.value
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _clear(path: Path) -> None:
+    for suffix in _BESIDE:
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def _set_aside(path: Path, at: float) -> Path | None:
+    """The file and, under the same name, what SQLite keeps beside it: a log that is left would be read into the new one."""
+    target = unused(path.with_suffix(f".damaged-{stamp(at)}.sqlite3"))
+    moved = None
+    for suffix in _BESIDE:
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).replace(target.with_name(target.name + suffix))
+            moved = target if suffix == "" else moved
+    sync_directory(path.parent)
+    return moved
+
+
+def unlisted(account: str, journals: Mapping[str, bytes]) -> list[Written]:
+    """Of these journals, those that were written for the account and tell anything."""
+    read = [written for data in journals.values() if (written := journal.read(data)) is not None]
+    return [each for each in read if each.account == account and (each.lines or each.damaged)]
