@@ -97,7 +97,10 @@ EXITS = {
     2: ("the manifest or the command line is wrong", "Mend the places shown. Nothing ran and nothing was spent."),
     3: ("a limit, a cap or a declined question stopped it", "Apply again when there is room, or raise the cap."),
     4: ("reserved for locked applies", "No command of this version ends so."),
-    5: ("the store or the ledger is damaged", "Read which file, and move it aside only as the hint says."),
+    5: (
+        "the store or the ledger is damaged",
+        "Apply again: it is set aside and rebuilt. Where something cannot be recovered, `--accept-gaps` goes on without.",
+    ),
     6: ("nobody knows whether a request was accepted", "Decide: `flowrun forget`, or `--resend`."),
     7: ("the surroundings failed: key, network, disk, permission", "Mend it and apply again; nothing is lost."),
     10: ("`plan --detailed-exitcode`: something to do", "Apply, or look at what the plan stops at."),

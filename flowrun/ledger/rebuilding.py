@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
@@ -72,6 +73,21 @@ def found_against(path: Path) -> str | None:
 
 def _aside(path: Path) -> list[Path]:
     return list(path.parent.glob(f"{path.stem}.damaged-*.sqlite3"))
+
+
+def create(path: Path) -> None:
+    """A new ledger, where there never was one. Its first copy is there before it is, so that a ledger without any copy is known
+    to have lost them. Of two that make it at once the first wins. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".tmp-") as folder:
+        fresh = Path(folder, path.name)
+        with closing(SqliteTables(fresh)) as tables:
+            tables.back_up(Backups(path))
+            tables.checkpoint()
+        _sync(fresh)
+        with suppress(FileExistsError):
+            os.link(fresh, path)
+    sync_directory(path.parent)
 
 
 def rebuild(path: Path, account: str, read: ReadJournals, present: str, at: float) -> Rebuilt:

@@ -161,13 +161,13 @@ class SqliteTables:
         except sqlite3.Error as error:
             raise translated(error, self.path) from error
 
-    def back_up(self) -> Path:
+    def back_up(self, to: Backups | None = None) -> Path:
         """A copy under the next number, which is in the ledger before the copy is made: the newest copy has every run that
-        ever began. Raises LedgerDamagedError, OSError."""
+        ever began. `to`: where another ledger's copies lie. Raises LedgerDamagedError, OSError."""
         with self.writing():
             number = next_number(self, BACKUPS)
         try:
-            return self.backups.make(self._connection, number)
+            return (to or self.backups).make(self._connection, number)
         except LedgerDamagedError as error:
             self._mark(error)
             raise
@@ -209,6 +209,8 @@ class SqliteLedger(FactLedger):
             adopt_runs(self._storage, journals, self._now())
 
     def close(self) -> None:
-        super().close()
-        if self._lock is not None:
-            self._lock.close()
+        try:
+            super().close()
+        finally:
+            if self._lock is not None:
+                self._lock.close()

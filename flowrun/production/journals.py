@@ -46,7 +46,10 @@ class DiskJournal:
         self._length += len(line)
 
     def close(self) -> None:
-        os.close(self._handle)
+        """Once or more often."""
+        handle, self._handle = self._handle, -1
+        if handle >= 0:
+            os.close(handle)
 
 
 def _write_all(handle: int, data: bytes) -> None:

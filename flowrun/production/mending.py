@@ -17,7 +17,7 @@ from flowrun.ledger.journal import Written
 from flowrun.ledger.locking import LedgerLock
 from flowrun.ledger.looking import look_at
 from flowrun.ledger.protocol import LedgerDamagedError, LedgerFormatError, Succeeded
-from flowrun.ledger.rebuilding import Rebuilt, found_against, is_missing, rebuild, unlisted
+from flowrun.ledger.rebuilding import Rebuilt, create, found_against, is_missing, rebuild, unlisted
 from flowrun.ledger.sqlite import SqliteLedger, damage_mark
 from flowrun.ledger.transactions import FactLedger
 from flowrun.plan.whole import Plan
@@ -50,6 +50,8 @@ def open_mended(path: Path, account: str, store: DiskStore, now: Callable[[], fl
         ledger = _opened(path, now, wait=True)
     try:
         told += _taken_in(ledger, account, store, now())
+        if not ledger.copies.all():  # of an earlier flowrun, which made none
+            ledger.back_up()
     except BaseException:
         ledger.close()
         raise
@@ -94,6 +96,8 @@ def _opened(path: Path, now: Callable[[], float], *, wait: bool) -> SqliteLedger
         raise FlowrunError(Exit.DAMAGED, message, "run the same command again in a moment")
     try:
         _refuse_damaged(path)
+        if not path.exists():
+            create(path)
         return SqliteLedger(path, now, lock)
     except BaseException:
         lock.close()
@@ -115,7 +119,7 @@ def _mended(path: Path, account: str, store: DiskStore, at: float) -> list[str]:
         rebuilt = rebuild(path, account, read_journals, str(store.root), at)
     with closing(SqliteLedger(path, lambda: at)) as ledger:
         _settle_found(ledger, store)
-        return [_told_of(path, why, rebuilt, ledger), *lost_words(rebuilt.gaps)]
+        return [_told_of(path, why, rebuilt, ledger)]
 
 
 def _settle_found(ledger: SqliteLedger, store: DiskStore) -> None:
@@ -200,7 +204,9 @@ def _told_of(path: Path, why: str, rebuilt: Rebuilt, ledger: SqliteLedger) -> st
     copy = "" if rebuilt.copy is None else f"its copy of {_when(rebuilt.copy.made_at)} and "
     known = f"{_count(len(ledger.open()), 'task')} in flight, {len(ledger.uncertain())} uncertain"
     journals = _count(rebuilt.journals, "journal")
-    return f"the ledger {path} was damaged ({why}){aside}. It is rebuilt from {copy}{journals}: {known}"
+    for said in (f"the ledger {path} is damaged: ", " Nothing was written.", f" {path}"):
+        why = why.replace(said, "")
+    return f"the ledger {path} was damaged ({why.rstrip('.')}){aside}. It is rebuilt from {copy}{journals}: {known}"
 
 
 def _told_of_late(late: Iterable[Written], ledger: SqliteLedger, store: str) -> str:

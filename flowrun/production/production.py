@@ -41,7 +41,7 @@ from flowrun.production.inputs import DiskInputs
 from flowrun.production.kept import Kept
 from flowrun.production.loops import run_alone, to_the_end
 from flowrun.production.masking import Masker
-from flowrun.production.mending import agreed_to, standing_gaps, telling
+from flowrun.production.mending import agreed_to, lost_words, standing_gaps, telling
 from flowrun.production.offline import check_options, check_plan
 from flowrun.production.options import Options, Surroundings
 from flowrun.production.organization import OrganizationView, read_organization
@@ -303,6 +303,7 @@ class Production:
         proposal = self._proposal(plan, view, at)
         gaps = standing_gaps(at.written)
         agreed_gaps = gaps and agreed_to(gaps, plan, accepted=self.options.accept_gaps, ask=accept)
+        at.mended += lost_words(gaps) if gaps else []
         if not confirm(proposal):
             raise FlowrunError(
                 Exit.STOPPED, "not confirmed: nothing was submitted", "agree, or pass --yes or --max-credits N"

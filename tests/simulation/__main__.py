@@ -4,6 +4,7 @@
     python -m tests.simulation --time 7200                from seed 0 on, for two hours
     python -m tests.simulation --seed 214                 one, told move by move; made small where it breaks a promise
     python -m tests.simulation --seed 214 --bug commit-before-blob
+    python -m tests.simulation --seeds 0..2000 --destroy  its ledger destroyed before each round
 
 Exit 0: every promise was kept; 1: one was not.
 """
@@ -23,7 +24,7 @@ from functools import partial
 from tests.simulation.bugs import BUGS
 from tests.simulation.making import case_of
 from tests.simulation.model import Case
-from tests.simulation.seeds import run, tried
+from tests.simulation.seeds import DESTROYED, run, tried
 from tests.simulation.shrinking import shrunk, with_names
 from tests.simulation.telling import table, told
 
@@ -58,6 +59,9 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="how many at once")
     parser.add_argument("--bug", choices=sorted(BUGS), default=None, help="with a deliberate mistake in flowrun")
+    parser.add_argument(
+        "--destroy", dest="bug", action="store_const", const=DESTROYED, help="the ledger destroyed before each round"
+    )
     return parser.parse_args()
 
 

@@ -10,8 +10,11 @@ from types import SimpleNamespace
 from typing import Any
 
 from flowrun.engine import driver
+from flowrun.ledger import rebuilding
+from flowrun.ledger.sqlite import SqliteLedger
 from flowrun.ledger.transactions import FactLedger
 from flowrun.production import applying, inprocess, owner, production
+from flowrun.production.journals import DiskJournal
 from flowrun.sandbox.render import Render
 from flowrun.store import exporter
 from flowrun.store.blobs import DiskBlobWriter
@@ -22,9 +25,10 @@ from tests.simulation.process import RUNNING, moment
 
 WRITES = (
     *("claim", "reserve", "intend", "release", "refused", "lost", "submitted", "decide"),
-    *("ended", "settle", "heartbeat", "reap", "retire"),
+    *("ended", "settle", "heartbeat", "reap", "retire", "begin"),
 )
 FOLDERS = ("blobs", "results", "picks", "uploads", "exports")
+REBUILDING = ("write_gaps", "_set_aside", "_sync", "sync_directory")
 READS = ("last", "open", "rejections", "uncertain", "unanswered", "tasks")
 
 
@@ -49,6 +53,12 @@ def ports(world: Any) -> list[tuple[Any, str, Any]]:
         (FactLedger, "intend", _intending(FactLedger.intend, world)),
         (FactLedger, "submitted", _recording(FactLedger.submitted, world)),
         (FactLedger, "decide", _deciding(FactLedger.decide, world)),
+        (DiskJournal, "write", _dying(DiskJournal.write, "journal.write")),
+        *(
+            (SqliteLedger, name, _dying(getattr(SqliteLedger, name), f"ledger.{name}"))
+            for name in ("back_up", "take_in")
+        ),
+        *((rebuilding, name, _dying(getattr(rebuilding, name), f"rebuilding.{name}")) for name in REBUILDING),
         (Landing, "land", _dying(Landing.land, "store.land", _target)),
         (Landing, "land_new", _dying(Landing.land_new, "store.land", _target)),
         (Index, "write", _dying(Index.write, "store.index")),

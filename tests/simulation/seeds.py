@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections import Counter
 
 from tests.simulation.bugs import BUGS
+from tests.simulation.destroying import ledger_destroyed
 from tests.simulation.making import case_of
 from tests.simulation.model import Case
 from tests.simulation.visits import Report, simulate
 
+DESTROYED = "ledger-destroyed"  # no mistake of flowrun's: nothing may come of it
+LAID_OVER = {**BUGS, DESTROYED: ledger_destroyed}
+
 
 def run(case: Case, bug: str | None = None) -> Report:
     """Carry a case out, with a deliberate mistake laid over flowrun where one is named."""
-    return simulate(case, BUGS[bug]() if bug else None)
+    return simulate(case, LAID_OVER[bug]() if bug else None)
 
 
 def tried(seed: int, bug: str | None = None) -> tuple[int, Counter[str], str]:

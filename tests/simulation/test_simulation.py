@@ -19,7 +19,7 @@ from tests.simulation.media import quick_media
 from tests.simulation.model import EACH, Case, Edit, Node, Ref, Round, Visit, edited, mended
 from tests.simulation.oracle import evaluate
 from tests.simulation.rules import RULES
-from tests.simulation.seeds import run
+from tests.simulation.seeds import DESTROYED, run
 from tests.simulation.shrinking import shrunk, with_names
 from tests.simulation.telling import table, told
 from tests.simulation.visits import Report, simulate
@@ -37,6 +37,23 @@ def _keeps_every_promise(first: int) -> None:
 @pytest.mark.parametrize("first", range(0, USUAL, BATCH))
 def test_every_promise_is_kept(first: int) -> None:
     _keeps_every_promise(first)
+
+
+def _keeps_them_though_it_is_destroyed(first: int) -> None:
+    for seed in range(first, first + BATCH):
+        report = run(case_of(seed), DESTROYED)
+        again = f"python -m tests.simulation --seed {seed} --destroy makes it small"
+        assert report.violation is None, f"{told(report)}\n\n{again}"
+
+
+def test_every_promise_is_kept_though_the_ledger_is_destroyed() -> None:
+    _keeps_them_though_it_is_destroyed(0)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("first", range(BATCH, USUAL // 3, BATCH))
+def test_every_promise_is_kept_though_the_ledger_is_destroyed_by_more(first: int) -> None:
+    _keeps_them_though_it_is_destroyed(first)
 
 
 def _caught(name: str) -> Report:

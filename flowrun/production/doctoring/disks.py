@@ -1,16 +1,14 @@
-"""Looks at where things are kept: the store's disk and the ledger's. Owns trying them out; leaves nothing behind."""
+"""Looks at where things are kept: the store's disk, the ledger's, and the store's index. Owns trying them out; leaves nothing
+behind."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Iterator
 from pathlib import Path
 
-from flowrun.ledger.protocol import LedgerDamagedError
-from flowrun.ledger.sqlite import SqliteLedger
 from flowrun.production.doctoring.finding import Finding, ok, problem, warning
 from flowrun.production.doctoring.machine import Instruments, Room
 from flowrun.store.disk import INDEX
@@ -95,26 +93,3 @@ def index(root: Path) -> Iterator[Finding]:
         yield problem("index", f"{path} is damaged: {found}", advice)
     else:
         yield ok("index", f"{path.name} is sound")
-
-
-def ledgers(paths: list[Path], now: Callable[[], float]) -> Iterator[Finding]:
-    """Each ledger that the project uses. A missing one is made when something is submitted."""
-    there = [path for path in paths if path.exists()]
-    if not there:
-        yield ok("ledger", "none yet; the first apply makes it")
-    for path in there:
-        yield _ledger(path, now)
-
-
-def _ledger(path: Path, now: Callable[[], float]) -> Finding:
-    try:
-        with closing(SqliteLedger(path, now, reading=True)) as ledger:
-            open_tasks, uncertain = len(ledger.open()), len(ledger.uncertain())
-    except LedgerDamagedError as error:
-        advice = "restore a copy; move it aside only if nothing is in flight: it is the record of what was paid"
-        return problem("ledger", str(error), advice)
-    found = f"{path.name}: {open_tasks} in flight, {uncertain} uncertain"
-    if uncertain:
-        advice = "flowrun status lists them; flowrun adopt or flowrun forget settles one"
-        return warning("ledger", found, advice)
-    return ok("ledger", found)

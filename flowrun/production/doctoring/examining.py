@@ -12,7 +12,7 @@ from flowrun.ledger.location import account_of, ledger_path
 from flowrun.ledger.protocol import LedgerDamagedError
 from flowrun.production.binding import holds_runway, state_dir
 from flowrun.production.configuring import settings_of
-from flowrun.production.doctoring import account, disks, machine
+from flowrun.production.doctoring import account, disks, ledgers, machine
 from flowrun.production.doctoring.finding import Finding, Status, guarded, ok, problem, warning
 from flowrun.production.exits import Exit
 from flowrun.production.ledgers import LEDGERS_USED
@@ -57,7 +57,7 @@ def examine(
         *guarded("store", lambda: disks.folder("store", looks.base, "FLOWRUN_CACHE_DIR", looks.instruments)),
         *guarded("index", lambda: disks.index(looks.root)),
         *guarded("state", lambda: disks.folder("state", looks.state, "FLOWRUN_STATE_DIR", looks.instruments)),
-        *guarded("ledger", lambda: disks.ledgers(looks.ledgers(), around.clock.now)),
+        *guarded("ledger", lambda: ledgers.ledgers(looks.ledgers(), around.clock.now)),
         *guarded("git", lambda: machine.ignored(looks.project, looks.instruments)),
     ]
     return Health(tuple(found))
