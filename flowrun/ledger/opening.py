@@ -137,15 +137,17 @@ def _version(connection: sqlite3.Connection) -> int:
 
 
 def _check(connection: sqlite3.Connection, path: Path, reading: bool) -> None:
-    """An earlier format can be read as it stands: what an upgrade adds is for those who write."""
-    if (version := _version(connection)) != VERSION and not (reading and version in MIGRATIONS):
+    version = _version(connection)
+    if reading and version in MIGRATIONS:  # whoever only looks upgrades nothing
+        raise LedgerFormatError(f"the ledger {path} has the earlier format {version}; the next apply upgrades it.")
+    if version != VERSION:
         raise LedgerFormatError(
             f"the ledger {path} has format {version}, this flowrun reads {VERSION}. Nothing was written."
             " Use the version of flowrun that wrote it, or a newer one."
         )
     for shape in SHAPES:
         found = {row[1] for row in connection.execute(f"PRAGMA table_info({shape.table})")}
-        if missing := set(shape.columns if reading else shape.written) - found:
+        if missing := set(shape.written) - found:
             raise LedgerDamagedError(f"the ledger {path} lacks {', '.join(sorted(missing))} in {shape.table}.{_OWN}")
     if path.stat().st_size <= QUICK_CHECK_BYTES:
         (answer,) = connection.execute("PRAGMA quick_check(1)").fetchone()
