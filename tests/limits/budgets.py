@@ -9,6 +9,7 @@ acceptance. Where it charges just what was estimated, these may not exceed the c
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -171,3 +172,27 @@ def most(tasks: list[Task], credits: Mapping[str, int]) -> int:
 
 def _counts(task: Task, at: float) -> bool:
     return task.created <= at and not (task.refunded and task.ends <= at)
+
+
+def tried(seed: int) -> tuple[Counter[str], list[str]]:
+    """A run's tally, and what went above the cap."""
+    budget, tally, above = budget_of(seed), Counter[str](), list[str]()
+    for spent in spend(budget):
+        kind = (
+            "applies whose films cost more than estimated" if budget.dearer else "applies that are charged as estimated"
+        )
+        tally.update({"runs with two processes": budget.processes == 2 and spent is not None, kind: 1})
+        tally.update(
+            {"tasks accepted": spent.accepted, "tasks that failed": spent.failed, f"exit {spent.exit.value}": 1}
+        )
+        tally.update(
+            {
+                "applies that held something back": spent.over > 0,
+                "applies with twenty or more at once": spent.at_once >= 20,
+            }
+        )
+        tally["applies within 10 credits of the cap"] += CAP - 10 <= spent.estimated <= CAP
+        tally["applies charged above the cap by dearer films"] += spent.taken > CAP
+        if spent.estimated > CAP or (spent.taken > CAP and not budget.dearer):
+            above.append(f"seed {seed}: {spent}")
+    return tally, above

@@ -53,7 +53,8 @@ def films(count: int, seed: int) -> dict[str, Film]:
     return made
 
 
-def manifest(flow: str, graph: Films, concurrency: Mapping[str, int] | None = None) -> str:
+def manifest(flow: str, graph: Films, concurrency: Mapping[str, int] | None = None, words: str = "") -> str:
+    """`words`: what prompts begin with, the flow's name where nothing is said; manifests with the same ones share nodes."""
     told = ", ".join(f"{model}: {limit}" for model, limit in (concurrency or {}).items())
     limits = f"limits: {{concurrency: {{{told}}}}}\n" if told else ""
-    return f"flowrun: 1\nname: {flow}\n{limits}nodes:\n{''.join(each.text(flow) for each in graph.values())}"
+    return f"flowrun: 1\nname: {flow}\n{limits}nodes:\n{''.join(each.text(words or flow) for each in graph.values())}"

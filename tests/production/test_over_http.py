@@ -162,6 +162,30 @@ def test_two_applies_of_two_manifests_stay_within_the_limits_together(tmp_path: 
     assert report["peak"] == {"gen4_image": 5}
 
 
+def _shared() -> dict[str, str]:
+    """Two manifests whose stills have the same prompts: 8 of the first, 12 of the second."""
+    text = STILLS.format(name="one", count=8)
+    return {"one": text, "two": text.replace("name: one", "name: two").replace("foreach: 8", "foreach: 12")}
+
+
+@pytest.mark.parametrize(("names", "nodes"), [(("one", "one"), 8), (("one", "two"), 12)])
+def test_two_processes_that_want_the_same_pay_for_it_once(tmp_path: Path, names: tuple[str, str], nodes: int) -> None:
+    with threaded(SLOW, tier=2) as served:
+        folder = Folder(tmp_path, served)
+        (tmp_path / ".git").mkdir()
+        for name, text in _shared().items():
+            folder.write(f"{name}.yaml", text)
+        submitted = []
+        for process in [folder.start("apply", f"{name}.yaml", "--json") for name in names]:
+            out, err = process.communicate(timeout=2 * DEADLINE)
+            assert process.returncode == 0, err
+            submitted.append(json.loads(out)["submitted"])
+        report = served.report()
+    assert (len(report["submissions"]), sum(submitted)) == (nodes, nodes)
+    assert len({each["prompt"] for each in report["submissions"]}) == nodes
+    assert report["peak"] == {"gen4_image": 3}
+
+
 def test_realistic_tasks_are_polled_no_faster_than_every_five_seconds(tmp_path: Path) -> None:
     """In virtual time, in process: the client's own rule, which is the same over HTTP."""
     (tmp_path / "flow.yaml").write_text(STILLS.format(name="stills", count=6))

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
+from flowrun.engine.states import USABLE
 from flowrun.production.applying import Applied
 from flowrun.production.exits import Exit
+from tests.limits.crowd import crowd
+from tests.limits.graphs import Film, films, manifest
 from tests.production.test_main_path import CHAIN, FIVE
 from tests.support.stage import Stage
 from tests.support.virtual_time import VirtualClock, run_virtual
@@ -44,3 +50,50 @@ def test_the_balance_is_never_overshot_by_two(tmp_path: Path) -> None:
     assert {each.exit for each in done} == {Exit.STOPPED}
     assert foxes.submissions == 5
     assert foxes.sandbox["charges"]["spent"] == 40
+
+
+WORLD = {"durations": {"default": [5, 30]}, "poll": 5.0, "tier": 2}
+
+
+def _halves() -> tuple[dict[str, Film], dict[str, Film]]:
+    """Of one graph: what the one manifest has, and the other; most of each is in both, with chains."""
+    graph = films(36, 4)
+    one = {name: film for place, (name, film) in enumerate(graph.items()) if place < 24}
+    two: dict[str, Film] = {}
+    for place, (name, film) in enumerate(graph.items()):
+        if (place < 16 or place >= 24) and set(film.after) <= set(two):
+            two[name] = film
+    return one, two
+
+
+def _pay_once(texts: Mapping[str, str], nodes: int, applies: tuple[tuple[str, int], ...], delay: float) -> None:
+    """`applies`: which manifests, with how many nodes each."""
+    with crowd(WORLD, seed=round(10 * delay)) as project:
+        for name, text in texts.items():
+            project.write(name, text)
+        done = project.apply(*(name for name, _ in applies), delay=delay)
+        assert [each.exit for each in done] == [Exit.DONE for _ in applies]
+        assert [len(each.summary.states) for each in done] == [count for _, count in applies]
+        assert {state for each in done for state in each.summary.states.values()} <= USABLE
+        assert (len(project.tasks()), project.paid_twice()) == (nodes, [])
+        assert sum(each.summary.submitted for each in done) == nodes
+        again = project.apply(*texts)
+        assert ([each.summary.submitted for each in again], len(project.tasks())) == ([0 for _ in texts], nodes)
+
+
+DELAYS = [0.0, 0.1, pytest.param(3.0, marks=pytest.mark.long), pytest.param(25.0, marks=pytest.mark.long)]
+
+
+@pytest.mark.parametrize("delay", DELAYS)
+def test_one_manifest_by_two_processes_pays_each_node_once(delay: float) -> None:
+    one, _ = _halves()
+    _pay_once({"one": manifest("one", one)}, len(one), (("one", len(one)), ("one", len(one))), delay)
+
+
+@pytest.mark.parametrize("delay", DELAYS)
+def test_two_manifests_that_share_nodes_pay_each_once(delay: float) -> None:
+    one, two = _halves()
+    assert len(one.keys() & two.keys()) >= 16
+    assert len(two.keys() - one.keys()) >= 4
+    texts = {"one": manifest("one", one, words="fox"), "two": manifest("two", two, words="fox")}
+    _pay_once(texts, len(one | two), (("one", len(one)), ("two", len(two))), delay)
