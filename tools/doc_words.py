@@ -77,6 +77,7 @@ EVENTS = {
     "found": "Somebody made it meanwhile; nothing is paid.",
     "weighing": "A request was never answered, and the account's counters are read twice to see whether it was accepted.",
     "attempt-failed": "An attempt ended without a result. `verdict` says what follows from it.",
+    "slot-freed": "A slot that this run waited for, and that none of its units held, has come free.",
     "woke": "A time that was waited for has come.",
     "left": "The run stops; the take's task stays at the API and on record.",
     "settled": "A node has its outcome. `take`: the one that flows on.",

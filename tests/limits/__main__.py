@@ -1,4 +1,4 @@
-"""``python -m tests.limits [RUNS [FIRST]]``: random runs under a cap of 500 credits, and their tally. Exit 1 where one went above."""
+"""``python -m tests.limits [RUNS [FIRST]]``: random runs under a cap of 500 credits, and their tally. Exit 1: one went above."""
 
 from __future__ import annotations
 
