@@ -9,6 +9,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Awaitable, Callable
 from importlib import import_module
 from inspect import Parameter, signature
 from types import ModuleType
@@ -29,8 +30,8 @@ def main(words: list[str] | None = None) -> int:
     if asked.brisk:
         _be_brisk()
     if asked.point != NOWHERE:
-        _send_one_by_one()
         _arm(asked.point, asked.nth, signal.SIGSTOP if asked.stop else signal.SIGKILL)
+        _send_one_by_one()
     from flowrun.cli.main import run
 
     return run(asked.command)
@@ -65,17 +66,22 @@ def _arm(point: str, nth: int, number: signal.Signals) -> None:
 
 
 def _send_one_by_one() -> None:
-    """Between intent and id there is one request at a time, so that at the moment no other one is in that window: what is
-    uncertain afterwards is uncertain by the moment alone. Everything else goes on at once, as ever."""
+    """Between intent and id there is one request at a time, and no task is asked for meanwhile, so that at the moment no other
+    request is in that window: what is uncertain afterwards is uncertain by the moment alone. Everything else goes on at once."""
     from flowrun.engine import attempt
+    from flowrun.runway.client import RunwayClient
 
-    submit, door = attempt.submit, asyncio.Lock()
+    door = asyncio.Lock()
+    attempt.submit = _behind(door, attempt.submit)
+    RunwayClient.task = _behind(door, RunwayClient.task)
 
+
+def _behind(door: asyncio.Lock, call: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
     async def patched(*args: Any) -> Any:
         async with door:
-            return await submit(*args)
+            return await call(*args)
 
-    attempt.submit = patched
+    return patched
 
 
 def _be_brisk() -> None:

@@ -73,16 +73,15 @@ def _after(place: Any, name: str) -> Seam:
     return seam
 
 
-def _answered(name: str, counts: Callable[[Any], bool] = lambda answer: True) -> Seam:
-    """After a call of the client has its answer. `counts`: whether an answer is one of that moment."""
+def _answered(name: str) -> Seam:
+    """After a call of the client has its answer."""
 
     def seam(moment: Moment) -> None:
         method: Callable[..., Awaitable[Any]] = getattr(RunwayClient, name)
 
         async def patched(*args: Any) -> Any:
             answer = await method(*args)
-            if counts(answer):
-                moment()
+            moment()
             return answer
 
         setattr(RunwayClient, name, patched)
@@ -158,7 +157,7 @@ POINTS: dict[str, Seam] = {
     "after-send": _accepted,
     "after-answer": _answered("submit"),
     "after-id": _after(FactLedger, "submitted"),
-    "polling": _answered("task", lambda task: not task.status.terminal),
+    "polling": _before(RunwayClient, "task"),
     "before-ended": _before(FactLedger, "ended"),
     "after-ended": _after(FactLedger, "ended"),
     "half-download": _half_written,
@@ -172,7 +171,8 @@ POINTS: dict[str, Seam] = {
     "before-end": _before(DiskRuns, "end"),
     "before-retire": _before(FactLedger, "retire"),
 }
-"""In the order of an apply. half-commit: the index tells of the result, and its file is not there."""
+"""In the order of an apply. polling: the end of a task was not seen, and it is about to be asked for; half-commit: the index
+tells of the result, and its file is not there."""
 
 UNKNOWN = ("after-intent", "before-send", "after-send", "after-answer")
 """Where nobody can know afterwards whether the request was accepted."""
