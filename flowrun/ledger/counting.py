@@ -8,16 +8,19 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 from typing import TypeVar
 
 from flowrun.ids import ActionKey, IntentId, OwnerId, RecipeKey, RunId, TaskId
 from flowrun.ledger.protocol import (
     ActionFacts,
+    CapLeft,
     Failed,
     Granted,
     IntentOutcome,
     IntentRow,
+    LimitName,
     Limits,
     OpenTask,
     Over,
@@ -30,12 +33,15 @@ from flowrun.ledger.rules import (
     RUNNING,
     UNCERTAIN_SLOT,
     UNDECIDED,
+    Spent,
     action_facts,
+    caps_left,
     day_is_full,
+    fits_at,
     input_refusals,
     open_task,
-    over_balance,
-    over_run_cap,
+    over_caps,
+    place_frees,
     slots_are_held,
 )
 from flowrun.ledger.tables import ClaimRow, Tables, Where, where
@@ -90,6 +96,25 @@ def created(tables: Tables, model: str, since: float) -> int:
     return undecided + tables.intents.count(_accepted_since(model, since))
 
 
+def _taken(tables: Tables, model: str, limits: Limits, now: float) -> int:
+    """What counts in the day: created here, reserved here, created elsewhere."""
+    reserved = tables.claims.count(where(model=(model,)))
+    return limits.used_elsewhere + reserved + created(tables, model, now - DAY)
+
+
+def _accepted(tables: Tables, model: str, now: float) -> list[float]:
+    """When the creations that still count were accepted, earliest first."""
+    return [at for at, _ in tables.intents.amounts(_accepted_since(model, now - DAY))]
+
+
+def next_in_day(tables: Tables, model: str, limits: Limits, now: float) -> float | None:
+    """When there is a place beside those that the day has now."""
+    if limits.daily is None:
+        return None
+    taken = max(limits.daily, _taken(tables, model, limits, now))
+    return place_frees(limits, taken, _accepted(tables, model, now))
+
+
 # ---- credits ---------------------------------------------------------------------------------------------------------
 
 
@@ -97,6 +122,17 @@ def committed(tables: Tables, run: RunId) -> int:
     """Booked where booked, else estimated. One given up counts: by its run it was sent, and it may yet be charged."""
     spent = tables.intents.total(where(run=(run,), outcome=COMMITTED), "charged", "credits")
     return spent + tables.claims.total(where(run=(run,)), "credits")
+
+
+def _in_day(project: str, now: float) -> Where:
+    """Requests of a project in the rolling day, by when they were intended: whoever runs it, whatever became of them."""
+    return where(project=(project,), outcome=COMMITTED, after=("intended_at", now - DAY))
+
+
+def committed_in_day(tables: Tables, project: str, now: float) -> int:
+    """Of all runs of a project, booked where booked, else estimated. What is only reserved counts until it is intended."""
+    sent = tables.intents.total(_in_day(project, now), "charged", "credits")
+    return sent + tables.claims.total(where(project=(project,)), "credits")
 
 
 def pledged(tables: Tables, balance_at: float) -> int:
@@ -114,26 +150,56 @@ def pledged(tables: Tables, balance_at: float) -> int:
 
 
 def verdict(
-    tables: Tables, limits: Limits, now: float, *, run: RunId, model: str, credits: int | None
+    tables: Tables, limits: Limits, now: float, *, run: RunId, project: str, model: str, credits: int | None
 ) -> Granted | Wait | Over:
-    """May `run` reserve this? Only what a limit asks for is counted."""
-    return _over(tables, run, credits, limits) or _wait(tables, model, limits, now) or Granted()
+    """May `run` reserve this for `project`? Only what a limit asks for is counted."""
+    over = over_caps(limits, spent(tables, limits, now, run, project), credits)
+    if over is not None:
+        return _dated(tables, over, limits, now, project, credits or 0)
+    return _wait(tables, model, limits, now) or Granted()
 
 
-def _over(tables: Tables, run: RunId, credits: int | None, limits: Limits) -> Over | None:
-    spent = 0 if limits.run_cap is None else committed(tables, run)
-    if over := over_run_cap(limits, spent, credits):
+def spent(tables: Tables, limits: Limits, now: float, run: RunId, project: str) -> Spent:
+    """What each cap that there is asks for."""
+    return Spent(
+        0 if limits.run_cap is None else committed(tables, run),
+        0 if limits.day_cap is None else committed_in_day(tables, project, now),
+        0 if limits.balance is None else pledged(tables, limits.balance_at),
+    )
+
+
+def _dated(tables: Tables, over: Over, limits: Limits, now: float, project: str, credits: int) -> Over:
+    """With the time at which the day has room for it."""
+    if over.cap is not LimitName.DAY_CAP or limits.day_cap is None:
         return over
-    return over_balance(limits, 0 if limits.balance is None else pledged(tables, limits.balance_at), credits)
+    lacking = committed_in_day(tables, project, now) + credits - limits.day_cap
+    return replace(over, until=fits_at(_commitments(tables, project, now), lacking))
+
+
+def _commitments(tables: Tables, project: str, now: float) -> list[tuple[float, int]]:
+    return tables.intents.amounts(_in_day(project, now), "charged", "credits")
+
+
+def left(tables: Tables, limits: Limits, now: float, run: RunId, project: str) -> tuple[CapLeft, ...]:
+    """Of every cap there is, with the time at which the day gets credits back."""
+    caps = {
+        LimitName.RUN_CAP: limits.run_cap,
+        LimitName.DAY_CAP: limits.day_cap,
+        LimitName.BALANCE: limits.balance,
+    }
+    since = None if limits.day_cap is None else fits_at(_commitments(tables, project, now), 1)
+    found = caps_left(limits, spent(tables, limits, now, run, project))
+    return tuple(
+        CapLeft(name, caps[name] or 0, max(0, rest), since if name is LimitName.DAY_CAP else None)
+        for name, rest in found.items()
+    )
 
 
 def _wait(tables: Tables, model: str, limits: Limits, now: float) -> Wait | None:
     if limits.daily is not None:
-        since = now - DAY
-        oldest = tables.intents.least(_accepted_since(model, since), "decided_at")
-        reserved = tables.claims.count(where(model=(model,)))
-        if wait := day_is_full(limits, created(tables, model, since), reserved, oldest):
-            return wait
+        taken = _taken(tables, model, limits, now)
+        if day_is_full(limits, taken):
+            return Wait(LimitName.DAILY, place_frees(limits, taken, _accepted(tables, model, now)))
     if limits.concurrency is None:
         return None
     earliest = tables.intents.least(_uncertain_with_slot(model, now), "intended_at")

@@ -71,6 +71,12 @@ class MemoryTable(Generic[Row]):
     def total(self, choice: Where, *columns: str) -> int:
         return self._view(choice, choice.after[0] if choice.after else None, columns).total(choice)
 
+    def amounts(self, choice: Where, *columns: str) -> list[tuple[float, int]]:
+        """Raises ValueError for a choice that asks for no later time."""
+        if choice.after is None:
+            raise ValueError("amounts are told in the order of the column that `after` asks for")
+        return self._view(choice, choice.after[0], columns).amounts(choice.after[1])
+
     def least(self, choice: Where, column: str) -> float | None:
         """Of the column that `after` asks for, if it asks."""
         return self._view(choice, column).least(choice)

@@ -142,7 +142,8 @@ class Limits:
     `concurrency`: generations of this model in flight. `daily`: creations of this model in a rolling 24 hours.
     `used_elsewhere`: creations of the last 24 hours that the API counts and this ledger does not know.
     `balance`: the organization's credits as read at `balance_at` (epoch seconds); what was intended later, or was open
-    then, is taken off it by the ledger. `run_cap`: the most this run may commit in estimated credits.
+    then, is taken off it by the ledger. `run_cap`: the most this run may commit in estimated credits. `day_cap`: the most
+    that all runs of the claim's project together may commit in any rolling 24 hours.
     """
 
     concurrency: int | None = None
@@ -151,6 +152,7 @@ class Limits:
     balance: int | None = None
     balance_at: float = 0.0
     run_cap: int | None = None
+    day_cap: int | None = None
     allow_unknown_price: bool = False
 
 
@@ -159,6 +161,7 @@ class LimitName(StrEnum):
     DAILY = "daily"
     BALANCE = "balance"
     RUN_CAP = "run-cap"
+    DAY_CAP = "day-cap"
     UNKNOWN_PRICE = "unknown-price"
 
 
@@ -169,7 +172,7 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Not now. `until`: the earliest time (epoch seconds) it could change by itself, None: when something ends."""
+    """Not now. `until`: when (epoch seconds) it changes by itself, as far as this ledger knows; None: when something ends."""
 
     limit: LimitName
     until: float | None = None
@@ -177,10 +180,24 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Over:
-    """Not in this run, or not with this balance: `left` credits of the cap remain."""
+    """Not in this run, not in this day, or not with this balance: `left` credits of the cap remain. Of several caps it is the
+    one that leaves least. `until`: when (epoch seconds) enough of the day's commitments will have aged out, None: not by
+    itself."""
 
     cap: LimitName
     left: int | None
+    until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CapLeft:
+    """What one cap still leaves: `left` of `most` credits. `until`: when (epoch seconds) the first of the day's commitments
+    ages out, None: not by itself."""
+
+    cap: LimitName
+    most: int
+    left: int
+    until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,7 +314,7 @@ class Ledger(Protocol):
         ...
 
     def reserve(self, claim: Claim, model: str, credits: int | None, limits: Limits) -> Granted | Wait | Over:
-        """Concurrency, rolling day, balance and run cap, atomically. Reserving again what one holds is granted.
+        """Concurrency, rolling day, balance, and the caps of run and day, atomically. Reserving again what one holds is granted.
         Raises StaleClaimError."""
         ...
 
@@ -398,6 +415,14 @@ class Ledger(Protocol):
 
     def committed(self, run: RunId) -> int:
         """Estimated or booked credits of the run's intents that were not refused, and of its reservations."""
+        ...
+
+    def left(self, run: RunId, project: str, limits: Limits) -> tuple[CapLeft, ...]:
+        """What each cap that `limits` has would leave for a request of `run` in `project` now."""
+        ...
+
+    def next_in_day(self, model: str, limits: Limits) -> float | None:
+        """When (epoch seconds) the day of `model` has a further place beside those it has now. None: no limit, or not known."""
         ...
 
     def tasks(self, run: RunId | None = None) -> tuple[TaskRow, ...]: ...

@@ -6,8 +6,8 @@ Owns the limits' arithmetic, how an intent's outcome may move and what may be in
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flowrun.ids import ActionKey, RecipeKey, TaskId
@@ -27,7 +27,7 @@ from flowrun.ledger.protocol import (
     Wait,
 )
 
-DAY = 24 * 3600.0  # the API counts creations over a rolling 24 hours
+DAY = 24 * 3600.0  # the API counts creations over a rolling 24 hours, and so does a project's cap its credits
 UNCERTAIN_SLOT = 30 * 60.0  # an unanswered request holds its slot this long after it was intended, and no longer
 RUNNING = "open"  # a task's status until it has ended at the API
 UNDECIDED = (IntentOutcome.OPEN, IntentOutcome.UNCERTAIN)  # may have been accepted, nobody knows
@@ -45,27 +45,61 @@ def ages_out(since: float, span: float) -> float:
 # ---- limits: what can never fit is said first, then what only has to wait --------------------------------------------
 
 
-def over_run_cap(limits: Limits, committed: int, credits: int | None) -> Over | None:
-    """A cap binds known prices only: an unknown one under a cap is refused unless it was allowed."""
-    if limits.run_cap is None:
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Credits committed already, estimated or booked: by the run, by its project in the rolling day, and what a balance does
+    not show yet."""
+
+    run: int = 0
+    day: int = 0
+    pledged: int = 0
+
+
+def caps_left(limits: Limits, spent: Spent) -> dict[LimitName, int]:
+    """What each cap there is leaves; less than nothing where a charge was above its estimate."""
+    caps = {
+        LimitName.RUN_CAP: (limits.run_cap, spent.run),
+        LimitName.DAY_CAP: (limits.day_cap, spent.day),
+        LimitName.BALANCE: (limits.balance, spent.pledged),
+    }
+    return {name: most - taken for name, (most, taken) in caps.items() if most is not None}
+
+
+def over_caps(limits: Limits, spent: Spent, credits: int | None) -> Over | None:
+    """Of several caps the lowest holds. They bind known prices only: an unknown one is refused under a cap of run or day,
+    unless it was allowed."""
+    left = caps_left(limits, spent)
+    capped = [left[name] for name in (LimitName.RUN_CAP, LimitName.DAY_CAP) if name in left]
+    if credits is None and capped and not limits.allow_unknown_price:
+        return Over(LimitName.UNKNOWN_PRICE, max(0, min(capped)))
+    lowest = min(left, key=left.__getitem__, default=None)
+    if lowest is None or left[lowest] >= (credits or 0):
         return None
-    left = max(0, limits.run_cap - committed)
-    if credits is None and not limits.allow_unknown_price:
-        return Over(LimitName.UNKNOWN_PRICE, left)
-    return Over(LimitName.RUN_CAP, left) if committed + (credits or 0) > limits.run_cap else None
+    return Over(lowest, max(0, left[lowest]))
 
 
-def over_balance(limits: Limits, pledged: int, credits: int | None) -> Over | None:
-    if limits.balance is None or limits.balance - pledged >= (credits or 0):
-        return None
-    return Over(LimitName.BALANCE, max(0, limits.balance - pledged))
+def fits_at(committed: Sequence[tuple[float, int]], lacking: int) -> float | None:
+    """When enough of a rolling day's commitments (time, credits; earliest first) will have aged out for the `lacking`
+    credits; None: never, or not by that."""
+    for at, credits in committed:
+        lacking -= credits
+        if lacking <= 0:
+            return ages_out(at, DAY)
+    return None
 
 
-def day_is_full(limits: Limits, created: int, reserved: int, oldest: float | None) -> Wait | None:
-    """`oldest`: when the earliest accepted creation that still counts was accepted."""
-    if limits.daily is None or limits.used_elsewhere + created + reserved < limits.daily:
-        return None
-    return Wait(LimitName.DAILY, None if oldest is None else ages_out(oldest, DAY))
+def day_is_full(limits: Limits, taken: int) -> bool:
+    """`taken`: creations that count in the rolling day, here and elsewhere."""
+    return limits.daily is not None and taken >= limits.daily
+
+
+def place_frees(limits: Limits, taken: int, accepted: Sequence[float]) -> float | None:
+    """When the next place of a day that is full comes free: enough of the creations `accepted` at these times, earliest first,
+    have aged out. None where that is for others' to do."""
+    beyond = max(
+        0, taken - (limits.daily or 0)
+    )  # more than the limit where it was lowered, or filled elsewhere meanwhile
+    return ages_out(accepted[beyond], DAY) if beyond < len(accepted) else None
 
 
 def slots_are_held(limits: Limits, held: int, uncertain_since: float | None) -> Wait | None:

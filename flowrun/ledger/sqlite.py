@@ -70,7 +70,14 @@ class SqliteTable(Generic[Row]):
         return int(next(self._select("COUNT(*)", choice))[0])
 
     def total(self, choice: Where, *columns: str) -> int:
-        return int(next(self._select(f"COALESCE(SUM(COALESCE({', '.join(columns)}, 0)), 0)", choice))[0])
+        return int(next(self._select(f"COALESCE(SUM({_first_of(columns)}), 0)", choice))[0])
+
+    def amounts(self, choice: Where, *columns: str) -> list[tuple[float, int]]:
+        """Raises ValueError for a choice that asks for no later time."""
+        if choice.after is None:
+            raise ValueError("amounts are told in the order of the column that `after` asks for")
+        column = choice.after[0]
+        return list(self._select(f"{column}, {_first_of(columns)} AS amount", choice, f"ORDER BY {column}, amount"))
 
     def least(self, choice: Where, column: str) -> float | None:
         found: float | None = next(self._select(f"MIN({column})", choice))[0]
@@ -87,6 +94,10 @@ class SqliteTable(Generic[Row]):
             raise LedgerDamagedError(
                 f"the ledger's {self._shape.table} hold a row that cannot be read: {error}"
             ) from error
+
+
+def _first_of(columns: tuple[str, ...]) -> str:
+    return f"COALESCE({', '.join(columns)}, 0)" if columns else "0"
 
 
 def _clause(choice: Where) -> tuple[str, list[Any]]:

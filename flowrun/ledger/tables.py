@@ -88,6 +88,11 @@ class Table(Protocol[Row]):
         """The sum, over the rows, of the first of these columns that is not empty; 0 where all are."""
         ...
 
+    def amounts(self, choice: Where, *columns: str) -> list[tuple[float, int]]:
+        """For each row, what it has in the column that `after` asks for, and the first of `columns` that is not empty, else 0;
+        in the order of the former."""
+        ...
+
     def least(self, choice: Where, column: str) -> float | None: ...
 
 

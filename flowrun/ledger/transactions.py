@@ -22,6 +22,7 @@ from flowrun.ledger.protocol import (
     ActionFacts,
     Adopted,
     BusyActionError,
+    CapLeft,
     Claim,
     Decision,
     Failed,
@@ -85,7 +86,9 @@ class FactLedger(Ledger):
             if (held.model, held.credits) == (model, credits):
                 return Granted()
             tables.claims.put(_unreserved(held))  # what it holds already must not stand in its own way
-            answer = counting.verdict(tables, limits, self._now(), run=claim.run, model=model, credits=credits)
+            answer = counting.verdict(
+                tables, limits, self._now(), run=claim.run, project=held.project, model=model, credits=credits
+            )
             granted = isinstance(answer, Granted)
             tables.claims.put(replace(held, model=model, credits=credits) if granted else held)
         return answer
@@ -341,6 +344,14 @@ class FactLedger(Ledger):
     def committed(self, run: RunId) -> int:
         with self._tables.reading():
             return counting.committed(self._tables, run)
+
+    def left(self, run: RunId, project: str, limits: Limits) -> tuple[CapLeft, ...]:
+        with self._tables.reading():
+            return counting.left(self._tables, limits, self._now(), run, project)
+
+    def next_in_day(self, model: str, limits: Limits) -> float | None:
+        with self._tables.reading():
+            return counting.next_in_day(self._tables, model, limits, self._now())
 
     def tasks(self, run: RunId | None = None) -> tuple[TaskRow, ...]:
         with self._tables.reading():

@@ -61,6 +61,10 @@ class View:
     def total(self, choice: Where) -> int:
         return self._total if choice.after is None else sum(each for _, each in self._later(choice.after[1]))
 
+    def amounts(self, since: float) -> list[tuple[float, int]]:
+        """Those later in the column that orders it."""
+        return list(self._later(since))
+
     def least(self, choice: Where) -> float | None:
         """Of the column that orders it."""
         first = 0 if choice.after is None else self._first(choice.after[1])

@@ -56,16 +56,18 @@ class Bench:
     def open(self) -> Ledger:
         return self.make(lambda: self.now)
 
-    def claimed(self, name: str = "a", owner: OwnerId = ANNE, run: RunId = RUN, take: int = 1) -> Claim:
-        answer = self.ledger.claim(a_doc(name, take), ORIGIN, run, owner)
+    def claimed(
+        self, name: str = "a", owner: OwnerId = ANNE, run: RunId = RUN, take: int = 1, origin: Origin = ORIGIN
+    ) -> Claim:
+        answer = self.ledger.claim(a_doc(name, take), origin, run, owner)
         assert isinstance(answer, Mine), answer
         return answer.claim
 
     def reserved(
         self, name: str = "a", credits: int | None = 5, *, model: str = MODEL, limits: Limits = NO_LIMITS,
-        owner: OwnerId = ANNE, run: RunId = RUN, take: int = 1,
+        owner: OwnerId = ANNE, run: RunId = RUN, take: int = 1, origin: Origin = ORIGIN,
     ) -> Claim:  # fmt: skip
-        claim = self.claimed(name, owner, run, take)
+        claim = self.claimed(name, owner, run, take, origin)
         assert self.ledger.reserve(claim, model, credits, limits) == Granted()
         return claim
 
@@ -86,10 +88,11 @@ class Bench:
         return task
 
     def asks(
-        self, credits: int | None = 5, *, limits: Limits, name: str = "next", model: str = MODEL, run: RunId = RUN
-    ):
+        self, credits: int | None = 5, *, limits: Limits, name: str = "next", model: str = MODEL, run: RunId = RUN,
+        origin: Origin = ORIGIN,
+    ):  # fmt: skip
         """What reserving one more would say; nothing stays of it."""
-        claim = self.claimed(name, OwnerId("asker"), run)
+        claim = self.claimed(name, OwnerId("asker"), run, origin=origin)
         try:
             return self.ledger.reserve(claim, model, credits, limits)
         finally:

@@ -39,6 +39,7 @@ from .ledger_bench import (
     START,
     a_doc,
 )
+from .ledger_day_kit import DayKit
 from .ledger_journal_kit import JournalKit
 from .ledger_limits_kit import LimitKit, OwnerKit, ReadingKit
 
@@ -442,5 +443,5 @@ class RequestsKit:
         assert [[task.task for task in tasks] for _, tasks in rows] == [["task-a-1"], ["second"]]
 
 
-class LedgerKit(RequestsKit, ClaimKit, IntentKit, TaskKit, ReadingKit, LimitKit, OwnerKit, JournalKit):
+class LedgerKit(RequestsKit, ClaimKit, IntentKit, TaskKit, ReadingKit, LimitKit, DayKit, OwnerKit, JournalKit):
     """All of it."""

@@ -243,10 +243,21 @@ class LimitKit:
 
     def test_what_can_never_fit_is_said_first(self, bench):
         full = Limits(concurrency=0, daily=0, balance=3, run_cap=4)
-        assert bench.asks(5, limits=full) == Over(LimitName.RUN_CAP, 4)
         assert bench.asks(4, limits=full) == Over(LimitName.BALANCE, 3)
         assert bench.asks(3, limits=full) == Wait(LimitName.DAILY)
         assert bench.asks(3, limits=replace(full, daily=1)) == Wait(LimitName.CONCURRENCY)
+
+    def test_of_several_caps_the_one_that_leaves_least_is_told(self, bench):
+        def told(**caps: int) -> LimitName:
+            return bench.asks(9, limits=Limits(**caps)).cap
+
+        assert told(run_cap=4, day_cap=3, balance=5) is LimitName.DAY_CAP
+        assert told(run_cap=4, day_cap=6, balance=3) is LimitName.BALANCE
+        assert told(run_cap=4, day_cap=4, balance=4) is LimitName.RUN_CAP
+        bench.submitted("a", credits=3, run=OTHER_RUN)
+        assert told(run_cap=4, day_cap=6, balance=30) is LimitName.DAY_CAP
+        unknown = Limits(run_cap=9, day_cap=6)
+        assert bench.asks(None, limits=unknown) == Over(LimitName.UNKNOWN_PRICE, 3)
 
 
 class OwnerKit:

@@ -332,8 +332,10 @@ def test_no_question_looks_through_all_that_was_ever_sent(path):
     connection.set_trace_callback(asked.add)
     ledger.settle(TaskId("t1"), Succeeded(), 5)
     claim = ledger.claim(a_doc(), ORIGIN, RunId("r"), OwnerId("o")).claim
-    everything = Limits(concurrency=5, daily=5, balance=50, run_cap=50)
+    everything = Limits(concurrency=5, daily=5, balance=50, run_cap=50, day_cap=50)
     ledger.reserve(claim, "m", 5, everything)
+    ledger.left(RunId("r"), "p", everything)
+    ledger.next_in_day("m", everything)
     ledger.lost(ledger.intend(claim, "digest", {}), {})
     ledger.last([a_doc().key, a_doc(take=2).key])
     ledger.rejections([a_doc().recipe, a_doc("b").recipe])
@@ -347,4 +349,7 @@ def test_no_question_looks_through_all_that_was_ever_sent(path):
     for text, plan in plans.items():
         assert not any(step in ("SCAN intents", "SCAN tasks", "SCAN documents") for step in plan), (text, plan)
         assert "recipe IN" not in text or "tasks_recipe" in plan[0], (text, plan)
+        wanted = next((column for column in ("project", "recipe") if f"WHERE {column} IN" in text), None)
+        assert wanted is None or f"_{wanted} (" in plan[0], (text, plan)
+        assert "SUM(" not in text or "intents" not in text or "COVERING" in plan[0], (text, plan)
     ledger.close()

@@ -43,6 +43,7 @@ LIMITS = st.builds(
     balance=st.none() | st.integers(0, 40),
     balance_at=st.sampled_from([0.0, 1000.1, 2000.0, 90_000.0]),
     run_cap=st.none() | st.integers(0, 30),
+    day_cap=st.none() | st.integers(0, 30),
     allow_unknown_price=st.booleans(),
 )
 pick = st.integers(0, 50)
@@ -94,6 +95,11 @@ class Both(RuleBasedStateMachine):
     def reserve(self, number, model, credits, limits):
         if self.claims:
             self.same("reserve", self.some(self.claims, number), model, credits, limits)
+
+    @rule(run=st.sampled_from(RUNS), model=st.sampled_from(MODELS), limits=LIMITS)
+    def ask_beforehand(self, run, model, limits):
+        self.same("left", RunId(run), "p", limits)
+        self.same("next_in_day", model, limits)
 
     @rule(number=pick, credits=CREDITS, model=st.sampled_from(MODELS))
     def intend(self, number, credits, model):
