@@ -68,7 +68,9 @@ EVENTS = {
     "prepared": "The inputs of a take are stored and uploaded.",
     "queued": "A limit holds a take up. `until`: when that may change by itself; `elsewhere`: slots of its model that this run "
     "does not hold.",
-    "over-cap": "A take does not fit the credits. `left`: what remains.",
+    "over-cap": "A take does not fit the credits. `left`: what remains; `credits`: what it would take; `until`: when the day of "
+    "`limits.credits_per_day` has room for it.",
+    "caps-told": "What each cap leaves, after a run in which something did not fit.",
     "granted": "A take may go on. `how`: `new`, `resumed` (a task in flight), `joined` (another process has it) or `shared`.",
     "submitted": "The API accepted a request. `credits`: the estimate.",
     "progressed": "A task's status or progress changed.",

@@ -109,7 +109,7 @@ class _Asker:
         if proposal.banner:
             self._output.chat(proposal.banner)
         warn(proposal, self._output)
-        is_free = not proposal.spends or self._yes or (proposal.cap is not None and not can_ask())
+        is_free = not proposal.spends or self._yes or (proposal.caps.bind and not can_ask())
         show = self._output.chat if is_free else self._output.talk  # nobody is asked about a plan they have not seen
         if proposal.plan.needs_provider or not proposal.plan.is_done:
             show(plan_words(proposal, self._file, self._options, self._output, verbose=self._verbose))

@@ -216,8 +216,8 @@ class Driver:
             case Wait(limit, until):
                 elsewhere = self._held_elsewhere(attempt.doc.model) if limit is LimitName.CONCURRENCY else None
                 return ev.Queued(now, unit, limit.value, until, elsewhere)
-            case Over(cap, left):
-                return ev.OverCap(now, unit, cap.value, left)
+            case Over(cap, left, until):
+                return ev.OverCap(now, unit, cap.value, left, attempt.doc.credits, until)
         if isinstance(admission, Go) and not self.deciding.anew.get(unit, True):
             self.deciding.ports.ledger.release(admission.claim)
             return self._failed(unit, self.deciding.gone())

@@ -1,7 +1,8 @@
-"""How long a run will take: the real scheduler in virtual time, on expected task durations; of a plan, or of what a running
-apply still has before it.
+"""How long a run will take and what of it fits its caps: the real scheduler in virtual time, on expected task durations; of
+a plan, or of what a running apply still has before it.
 
-Owns a little world in which every request is granted while a slot is free, and every task takes just its expected time.
+Owns a little world in which every request is granted while a slot is free and its credits fit, and every task takes just its
+expected time and costs just its estimate.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from itertools import count
 from flowrun.engine import commands as cmd
 from flowrun.engine import events as ev
 from flowrun.engine.scheduler import Scheduler
-from flowrun.plan.model import Decision, Reason, Step
+from flowrun.ledger.protocol import Limits
+from flowrun.ledger.rules import Spent, over_caps
+from flowrun.plan.model import Cost, Decision, Reason, Step
 from flowrun.plan.whole import Plan
 
 _BUSY = {Decision.RUN, Decision.UNDECIDED, Decision.RESUME}
@@ -33,10 +36,38 @@ class Work:
     left: Mapping[int, float] = field(default_factory=dict)
 
 
-def expected_seconds(plan: Plan, concurrency: Concurrency) -> float:
-    """Seconds from start to the last file, if everything that may run does; `concurrency` by model, None: no limit."""
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """One take that would be sent. `credits`: what it costs at most, None: unknown."""
+
+    address: str
+    take: int
+    credits: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What a plan comes to, if everything that may run does and costs its most. `seconds`: from start to the last file of what
+    fits; `fits`: in the order in which they start; `over`: by the cap that has no room for them; `behind`: wait for one that
+    does not fit."""
+
+    seconds: float
+    fits: tuple[Portion, ...] = ()
+    over: Mapping[str, tuple[Portion, ...]] = field(default_factory=dict)
+    behind: tuple[Portion, ...] = ()
+
+
+def foresee(plan: Plan, concurrency: Concurrency, limits: Limits) -> Foreseen:
+    """`concurrency` by model, None: no limit; `limits`: what each cap leaves for this plan."""
     steps = enumerate(plan.steps.values())
-    return seconds_left([_work(step, order) for order, step in steps], concurrency)
+    works = [_work(step, order) for order, step in steps]
+    world = _World({work.item.address: work for work in works}, concurrency, limits)
+    return Foreseen(world.run(), world.sent(), world.over(), world.behind())
+
+
+def expected_seconds(plan: Plan, concurrency: Concurrency) -> float:
+    """Seconds from start to the last file, whatever it costs; `concurrency` by model, None: no limit."""
+    return foresee(plan, concurrency, Limits()).seconds
 
 
 def seconds_left(works: list[Work], concurrency: Concurrency) -> float:
@@ -55,20 +86,35 @@ def _units(step: Step) -> list[ev.UnitSpec]:
         return [ev.UnitSpec(1, "hit", step.model)]
     if step.decision not in _BUSY:
         return []
-    found = [take.take for take in step.takes if take.decision is not Decision.HIT] or [1]
+    if not step.takes:  # not known yet: each take costs its share
+        count = max(1, step.wanted + step.beyond)
+        return [_unit(take, step.model, _share(step.cost, count)) for take in range(1, count + 1)]
     shared = step.why is not None and step.why.reason is Reason.SHARED
-    return [ev.UnitSpec(take, "hit" if shared else "run", step.model) for take in found]
+    found = [take for take in step.takes if take.decision is not Decision.HIT] or [step.takes[0]]
+    return [_unit(take.take, step.model, take.cost, shared or take.is_shared) for take in found]
+
+
+def _unit(take: int, model: str, cost: Cost, shared: bool = False) -> ev.UnitSpec:
+    return ev.UnitSpec(take, "hit" if shared else "run", model, None if cost.unknown else cost.high)
+
+
+def _share(cost: Cost, count: int) -> Cost:
+    return Cost(high=-(-cost.high // count), unknown=cost.unknown)
 
 
 @dataclass
 class _World:
     works: Mapping[str, Work]
     concurrency: Concurrency
+    limits: Limits = field(default_factory=Limits)
     now: float = 0.0
     scheduler: Scheduler = field(default_factory=lambda: Scheduler(recheck=None))
     _agenda: list[tuple[float, int, ev.Event]] = field(default_factory=list)
     _number: count[int] = field(default_factory=count)
     _used: Counter[str] = field(default_factory=Counter)
+    _spent: Spent = field(default_factory=Spent)
+    _sent: list[str] = field(default_factory=list)  # units, in the order of starting
+    _over: dict[str, str] = field(default_factory=dict)  # unit -> cap
 
     def run(self) -> float:
         units = [(work, spec) for work in self.works.values() for spec in work.units]
@@ -84,6 +130,28 @@ class _World:
             for command in self.scheduler.handle(event, self.now):
                 self._do(command)
         return last
+
+    def sent(self) -> tuple[Portion, ...]:
+        """What costs nothing, because it is at the API already, is left out."""
+        return tuple(each for each in map(self._portion, self._sent) if each.credits != 0)
+
+    def over(self) -> dict[str, tuple[Portion, ...]]:
+        caps = dict.fromkeys(self._over.values())
+        return {cap: tuple(self._portion(unit) for unit, each in self._over.items() if each == cap) for cap in caps}
+
+    def behind(self) -> tuple[Portion, ...]:
+        """What was never come to."""
+        late = (work for address, work in self.works.items() if not self.scheduler.instances[address].units)
+        return tuple(
+            Portion(work.item.address, spec.take, spec.credits)
+            for work in late
+            for spec in work.units
+            if spec.decision == "run"
+        )
+
+    def _portion(self, name: str) -> Portion:
+        unit = self.scheduler.units[name]
+        return Portion(unit.item, unit.take, unit.credits)
 
     def _post(self, after: float, event: ev.Event) -> None:
         heapq.heappush(self._agenda, (self.now + after, next(self._number), event))
@@ -107,10 +175,16 @@ class _World:
         model = self.scheduler.units[unit].model
         if unit in self._flying:
             return ev.Granted(self.now, unit, "resumed")
+        credits = self.scheduler.units[unit].credits
+        if over := over_caps(self.limits, self._spent, credits):
+            self._over[unit] = over.cap.value
+            return ev.OverCap(self.now, unit, over.cap.value, over.left, credits)
         limit = self.concurrency(model)
         if limit is not None and self._used[model] >= max(1, limit):
             return ev.Queued(self.now, unit, "concurrency", None)
         self._used[model] += 1
+        self._spent = self._spent.and_more(credits or 0)
+        self._sent.append(unit)
         return ev.Granted(self.now, unit, "new")
 
     def _carry_out(self, unit: str) -> None:

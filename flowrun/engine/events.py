@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 class Item:
     """One instance, as the scheduler needs it: what it waits for, its expected seconds, its place in the manifest. `whole`:
     somebody below asks for all of its takes, so it is settled only when all have ended. `model` and `takes`: what it would
-    be generated with, and how often, for those who show what is still to come."""
+    be generated with, and how often, `credits` what that costs at most (None: unknown), for those who show what is still to
+    come."""
 
     address: str
     upstream: tuple[str, ...]
@@ -33,6 +34,7 @@ class Item:
     whole: bool = False
     model: str = ""
     takes: int = 1
+    credits: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +52,29 @@ class UnitSpec:
 
 @dataclass(frozen=True, slots=True)
 class ModelLimit:
-    """What may be done with one model: generations in flight at once, and how many the day still has. None: no limit."""
+    """What may be done with one model: generations in flight at once, how many the day still has, and how many it has in all.
+    None: no limit."""
 
     model: str
     concurrency: int | None
     daily_left: int | None
+    daily: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CapLeft:
+    """What a cap leaves: `left` of `most` credits. `until`: when a day's cap gets credits back."""
+
+    cap: str
+    most: int
+    left: int
+    until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
+    """`cap`: the most credits this run may commit, `day_cap`: its project in any 24 hours; None: no such cap."""
+
     type: ClassVar[str] = "run-started"
     at: float
     run: str
@@ -66,6 +82,7 @@ class RunStarted:
     profile: str
     provider: str
     cap: int | None
+    day_cap: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +143,25 @@ class Queued:
 
 @dataclass(frozen=True, slots=True)
 class OverCap:
+    """It does not fit: of the lowest cap `left` credits remain, and it would take `credits` (None: unknown). `until`: when a
+    day's cap has room for it by itself."""
+
     type: ClassVar[str] = "over-cap"
     at: float
     unit: str
     cap: str
     left: int | None
+    credits: int | None = None
+    until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CapsTold:
+    """What each cap leaves, once a run in which something did not fit has come to its end."""
+
+    type: ClassVar[str] = "caps-told"
+    at: float
+    caps: tuple[CapLeft, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,6 +368,7 @@ Event = (
     | Prepared
     | Queued
     | OverCap
+    | CapsTold
     | Granted
     | Submitted
     | Progressed

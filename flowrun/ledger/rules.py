@@ -54,6 +54,10 @@ class Spent:
     day: int = 0
     pledged: int = 0
 
+    def and_more(self, credits: int) -> Spent:
+        """With a further request."""
+        return Spent(self.run + credits, self.day + credits, self.pledged + credits)
+
 
 def caps_left(limits: Limits, spent: Spent) -> dict[LimitName, int]:
     """What each cap there is leaves; less than nothing where a charge was above its estimate."""

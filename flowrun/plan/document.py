@@ -87,8 +87,37 @@ class BalanceDocument(_Model):
     high: int
 
 
+class CapDocument(_Model):
+    """A cap, in estimated credits. `most` is what it allows, `left` what of that an apply started now could commit; `until`:
+    when a day's cap gets credits back (epoch seconds)."""
+
+    cap: str
+    most: int = Field(ge=0)
+    left: int = Field(ge=0)
+    until: float | None = None
+
+
+class PortionDocument(_Model):
+    """Takes that fit, or do not. `credits`: their sum at most; `unknown`: how many of them have no known price."""
+
+    credits: int = Field(0, ge=0)
+    unknown: int = Field(0, ge=0)
+    takes: tuple[str, ...] = ()
+
+
+class BudgetDocument(_Model):
+    """What an apply under these caps would come to, if everything costs its most. `fits` in the order in which they would
+    start, `over` by the cap that has no room for them, `behind` what waits for one that does not fit."""
+
+    caps: tuple[CapDocument, ...]
+    fits: PortionDocument = PortionDocument()
+    over: dict[str, PortionDocument] = Field(default_factory=dict)
+    behind: PortionDocument = PortionDocument()
+
+
 class TotalsDocument(_Model):
-    """Sums of all steps. Null balance: the API was not asked; a null in `daily_left`: no limit; `seconds`: expected."""
+    """Sums of all steps. Null balance: the API was not asked; a null in `daily_left`: no limit; `daily_next`: when a model of
+    which more would run than that has a further generation (epoch seconds), null where nobody knows; `seconds`: expected."""
 
     nodes: dict[Decision, int] = Field(description="Instances by decision; those with none are left out.")
     submissions: SubmissionsDocument
@@ -97,6 +126,7 @@ class TotalsDocument(_Model):
     balance: int | None = None
     balance_after: BalanceDocument | None = None
     daily_left: dict[str, int | None]
+    daily_next: dict[str, float | None] = Field(default_factory=dict)
     seconds: float | None = None
 
 
@@ -110,6 +140,7 @@ class PlanDocument(_Model):
     steps: tuple[StepDocument, ...]
     totals: TotalsDocument
     cap: int | None = Field(None, description="The most credits an apply may commit.")
+    budget: BudgetDocument | None = Field(None, description="What fits the caps; null where there is none.")
     warnings: tuple[dict[str, Any], ...] = ()
 
 
@@ -120,6 +151,8 @@ def plan_document(
     daily_left: Mapping[str, int | None],
     seconds: float | None,
     cap: int | None,
+    daily_next: Mapping[str, float | None] = {},
+    budget: BudgetDocument | None = None,
 ) -> PlanDocument:
     """The document of a plan and of what is known beside it: credits, generations left by model, expected seconds."""
     return PlanDocument(
@@ -135,9 +168,11 @@ def plan_document(
             balance=balance,
             balance_after=None if balance is None else _after(balance, plan.cost),
             daily_left=dict(daily_left),
+            daily_next=dict(daily_next),
             seconds=seconds,
         ),
         cap=cap,
+        budget=budget,
         warnings=_diagnostics(plan.warnings),
     )
 

@@ -31,6 +31,7 @@ from flowrun.plan.model import Decision, Step, TakeStep
 from flowrun.plan.planner import Planner
 from flowrun.plan.whole import Plan
 from flowrun.production.binding import Bound
+from flowrun.production.budget import Caps
 from flowrun.production.exits import Exit, first
 from flowrun.production.exporting import FolderOwnedError, Named, export_all, make_exporter, name_exports
 from flowrun.production.fetching import fetch_input
@@ -64,7 +65,7 @@ class Applied:
 
 @dataclass(slots=True)
 class Apply:
-    """One run of a plan that was agreed to. `cap`: the most estimated credits it may commit; `agreed`: somebody said that it
+    """One run of a plan that was agreed to. `caps`: the most estimated credits it may commit; `agreed`: somebody said that it
     may spend, so that a task which is only taken up may be generated anew where it fails; `exactly`: not even then, for a saved
     plan holds every request that may be sent."""
 
@@ -73,7 +74,7 @@ class Apply:
     planner: Planner
     plan: Plan
     view: OrganizationView | None
-    cap: int | None
+    caps: Caps
     run: RunId
     manifest: str
     agreed: bool
@@ -119,10 +120,12 @@ class Apply:
         self._settle_resends()
         row = self._begin()
         flow = self.graph.flow
-        self.emit(ev.RunStarted(now(), self.run, flow.name, flow.profile, bound.choice.name, self.cap))
+        provider, caps = bound.choice.name, self.caps
+        self.emit(ev.RunStarted(now(), self.run, flow.name, flow.profile, provider, caps.run, caps.day))
         try:
             self._tell_limits()
             await self._drive()
+            self._tell_caps()
             self._export()
         except Exception as error:
             self.exits.append(_exit_of_error(error))
@@ -173,6 +176,15 @@ class Apply:
             self._allowed = known
             (self.emit if self.driver is None else self.driver.tell)(known)
 
+    def _tell_caps(self) -> None:
+        """What the caps leave, where something did not fit them."""
+        if self.view is None or not self.summary.over:
+            return
+        bound = self.bound
+        left = bound.ledger.left(self.run, str(bound.project), self._limits(""))
+        known = tuple(ev.CapLeft(each.cap.value, each.most, each.left, each.until) for each in left)
+        self.emit(ev.CapsTold(bound.around.clock.now(), known))
+
     def _recovery(self, deciding: Deciding) -> Recovery:
         store = self.bound.store
         return Recovery(deciding.ports, deciding.run, str(store.root), store.picks, self.emit)
@@ -188,6 +200,7 @@ class Apply:
                 step.address in whole,
                 step.model,
                 step.wanted + step.beyond,
+                None if step.cost.unknown else step.cost.high,
             )
             for order, step in enumerate(self.plan.steps.values())
         )
@@ -267,7 +280,7 @@ class Apply:
     def _limits(self, model: str) -> Limits:
         if self.view is None:
             raise RuntimeError("nothing may be submitted without the organization's limits")
-        return self.view.limits(model, self.cap, self.bound.options.allow_unknown_price)
+        return self.view.limits(model, self.caps)
 
     async def _fetch(self, url: str) -> None:
         await fetch_input(url, self.bound)

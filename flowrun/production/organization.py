@@ -13,6 +13,7 @@ from flowrun.ledger.protocol import Ledger, Limits
 from flowrun.plan.model import Decision
 from flowrun.plan.whole import Plan
 from flowrun.production.binding import Bound
+from flowrun.production.budget import Caps
 from flowrun.production.exits import Exit, FlowrunError
 from flowrun.runway.errors import KeyRefusedError, RunwayError, WrongProviderError
 from flowrun.runway.pace import MIN_POLL
@@ -50,7 +51,11 @@ class OrganizationView:
         used = max(self.organization.used_today.get(model, 0), self._counted(model))
         return max(0, daily - used)
 
-    def limits(self, model: str, cap: int | None, allow_unknown_price: bool) -> Limits:
+    def model_limit(self, model: str) -> ModelLimit:
+        return ModelLimit(model, self.concurrency(model), self.daily_left(model), self._of(model).daily)
+
+    def limits(self, model: str, caps: Caps) -> Limits:
+        """Everything that holds for a request of `model`."""
         used = self.organization.used_today.get(model, 0)
         return Limits(
             concurrency=self.concurrency(model),
@@ -58,8 +63,9 @@ class OrganizationView:
             used_elsewhere=max(0, used - self._counted_until(model)),
             balance=self.organization.balance,
             balance_at=self.read_at,
-            run_cap=cap,
-            allow_unknown_price=allow_unknown_price,
+            run_cap=caps.run,
+            day_cap=caps.day,
+            allow_unknown_price=caps.allow_unknown_price,
         )
 
     def reading(self, model: str) -> Reading:
@@ -85,8 +91,7 @@ def models_that_may_run(plan: Plan) -> tuple[str, ...]:
 
 def limits_read(view: OrganizationView, models: Iterable[str], now: float) -> LimitsRead:
     """The view as an event, for those who show it."""
-    found = tuple(ModelLimit(model, view.concurrency(model), view.daily_left(model)) for model in models)
-    return LimitsRead(now, view.organization.balance, found)
+    return LimitsRead(now, view.organization.balance, tuple(map(view.model_limit, models)))
 
 
 async def read_organization(bound: Bound, lowered: Mapping[str, int], queue_ahead: int = 0) -> OrganizationView:

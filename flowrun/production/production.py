@@ -11,20 +11,21 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from flowrun.action import env_names
 from flowrun.diagnostics.model import Diagnostic, DiagnosticError, Severity
 from flowrun.engine import events as ev
-from flowrun.engine.estimate import expected_seconds
+from flowrun.engine.estimate import Foreseen, foresee
 from flowrun.graph.build import build
 from flowrun.graph.model import Graph
 from flowrun.graph.outcomes import Outcomes
 from flowrun.graph.scope import ScopeSource
 from flowrun.ids import RunId
 from flowrun.ledger.gaps import accept_gaps
+from flowrun.ledger.protocol import CapLeft, Limits
 from flowrun.manifest import Flow, Manifest, read, resolve
 from flowrun.plan.model import Decision
 from flowrun.plan.planner import Planner
@@ -32,6 +33,7 @@ from flowrun.plan.sources import Sources, Wishes
 from flowrun.plan.whole import Plan, make_plan
 from flowrun.production.applying import Applied, Apply
 from flowrun.production.binding import Bound, bound
+from flowrun.production.budget import NEW_RUN, Caps, budget_document, limits_from
 from flowrun.production.cataloguing import catalogue_of
 from flowrun.production.configuring import heard, lowered, queue_ahead, settings_of
 from flowrun.production.exits import Exit, FlowrunError
@@ -66,8 +68,11 @@ class Proposal:
     """A plan with what a person wants to know before agreeing to it.
 
     `balance` in credits, None: the API was not asked or did not answer. `daily_left`: generations that the day still has,
-    for each model that may run; None: no limit. `seconds`: expected duration, None where nothing would run. `cap`: the most
-    credits an apply would commit. `exports`: files that an apply would write from results that are here already.
+    for each model that may run; None: no limit. `daily_next`: when (epoch seconds) the day of a model of which more may run
+    than it has left has a further one, None: not known. `seconds`: expected duration, None where nothing would run. `cap`: the
+    most credits an apply would commit. `exports`: files that an apply would write from results that are here already. `caps`:
+    all there are, and `left` what each leaves now; `foreseen`: what fits them, None where nothing would run. `at`: when the
+    plan was made (epoch seconds).
     """
 
     plan: Plan
@@ -78,13 +83,24 @@ class Proposal:
     provider: str
     banner: str | None
     exports: int = 0
+    caps: Caps = field(default_factory=Caps)
+    left: tuple[CapLeft, ...] = ()
+    foreseen: Foreseen | None = None
+    daily_next: Mapping[str, float | None] = field(default_factory=dict)
+    at: float = 0.0
 
     def document(self) -> dict[str, Any]:
         """As `plan --json` prints it."""
         from flowrun.plan.document import plan_document
 
         made = plan_document(
-            self.plan, balance=self.balance, daily_left=self.daily_left, seconds=self.seconds, cap=self.cap
+            self.plan,
+            balance=self.balance,
+            daily_left=self.daily_left,
+            seconds=self.seconds,
+            cap=self.cap,
+            daily_next=self.daily_next,
+            budget=budget_document(self.left, self.foreseen) if self.caps.bind else None,
         )
         document: dict[str, Any] = made.model_dump(mode="json")
         return document
@@ -313,9 +329,9 @@ class Production:
             planner, plan = self._planned(graph, source, at)
         if agreed_gaps:
             accept_gaps(at.written.path, self.around.clock.now())
-        agreed = self.options.yes or proposal.cap is not None or proposal.spends
+        agreed = self.options.yes or proposal.caps.bind or proposal.spends
         run_id, name, listeners = self._run_id(), self.manifest_name(), (told.take_in, emit)
-        run = Apply(at, graph, planner, plan, view, proposal.cap, run_id, name, agreed, listeners)
+        run = Apply(at, graph, planner, plan, view, proposal.caps, run_id, name, agreed, listeners)
         interruptible(run.interrupt)
         run.exactly = self.kept is not None or agreed_gaps is False
         return run
@@ -387,17 +403,33 @@ class Production:
         return await read_organization(at, lowered(limits.concurrency, settings), ahead)
 
     def _proposal(self, plan: Plan, view: OrganizationView | None, at: Bound) -> Proposal:
-        caps = [each for each in (self.options.max_credits, self.flow.limits.credits) if each is not None]
+        caps = self._caps()
+        limits = Limits(run_cap=caps.run, day_cap=caps.day) if view is None else view.limits("", caps)
+        left = at.ledger.left(NEW_RUN, str(at.project), limits)
         concurrency = view.concurrency if view else (lambda model: None)
-        seconds = expected_seconds(plan, concurrency) if plan.needs_provider else None
+        foreseen = foresee(plan, concurrency, limits_from(left, caps)) if plan.needs_provider else None
         return Proposal(
             plan,
             view.organization.balance if view else None,
             _daily_left(plan, view),
-            seconds,
-            min(caps, default=None),
+            foreseen.seconds if foreseen else None,
+            caps.run,
             at.choice.name,
             at.choice.banner,
+            caps=caps,
+            left=left,
+            foreseen=foreseen,
+            daily_next=_daily_next(plan, view, caps),
+            at=at.around.clock.now(),
+        )
+
+    def _caps(self) -> Caps:
+        options, settings = self.options, self.settings
+        return Caps(
+            options.max_credits,
+            self.flow.limits.credits,
+            settings.limits.credits_per_day,
+            options.allow_unknown_price,
         )
 
     def _run_id(self) -> RunId:
@@ -428,6 +460,13 @@ def _read(path: Path) -> Manifest:
 def _daily_left(plan: Plan, view: OrganizationView | None) -> dict[str, int | None]:
     models = {step.model for step in plan.steps.values() if step.cost.high or step.cost.unknown or step.submissions}
     return {model: view.daily_left(model) for model in sorted(models)} if view else {}
+
+
+def _daily_next(plan: Plan, view: OrganizationView | None, caps: Caps) -> dict[str, float | None]:
+    """For models of which more may run than the day has left."""
+    left = _daily_left(plan, view).items()
+    scarce = [model for model, few in left if few is not None and plan.submissions_of(model)[1] > few]
+    return {model: view.ledger.next_in_day(model, view.limits(model, caps)) for model in scarce} if view else {}
 
 
 def _unseen_secrets(plan: Plan) -> list[Diagnostic]:

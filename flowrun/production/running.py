@@ -73,7 +73,12 @@ def _tell_plan(run: Apply) -> None:
     steps, cost = run.plan.steps, run.plan.cost
     counts = Counter(step.decision.value for step in steps.values())
     balance = run.view.organization.balance if run.view else None
-    spent: dict[str, Any] = {"credits": f"{cost.low}..{cost.high}", "unknown": cost.unknown, "cap": run.cap}
+    spent: dict[str, Any] = {
+        "credits": f"{cost.low}..{cost.high}",
+        "unknown": cost.unknown,
+        "cap": run.caps.run,
+        "day_cap": run.caps.day,
+    }
     log.say("run", "plan", instances=len(steps), **counts, **spent, balance=balance)
 
 

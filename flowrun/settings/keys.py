@@ -139,9 +139,8 @@ KEYS: tuple[Key, ...] = (
         "credits_per_day",
         Count(),
         "no limit",
-        "The most credits of one day.",
-        None,
-        "a cap on the credits of a day",
+        "The most credits that all applies of the project together may commit in any 24 hours. It is a cap: without a terminal "
+        "an apply may spend under it, and a node of unknown price does not run.",
     ),
     Key(
         "limits",

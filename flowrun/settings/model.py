@@ -76,8 +76,8 @@ class CacheSettings:
 
 @dataclass(frozen=True, slots=True)
 class LimitSettings:
-    """`concurrency`: generations in flight, by model, lower than the organization's. `queue_ahead`: how many more may wait
-    at the API, where the manifest does not say."""
+    """`credits_per_day`: the most that the project may commit in any 24 hours. `concurrency`: generations in flight, by model,
+    lower than the organization's. `queue_ahead`: how many more may wait at the API, where the manifest does not say."""
 
     credits_per_day: int | None = None
     concurrency: Mapping[str, int] = field(default_factory=dict)

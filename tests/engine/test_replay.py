@@ -67,7 +67,7 @@ def test_limits_are_told_at_the_start_and_again_when_they_changed(tmp_path: Path
     assert [event.type for event in events[:3]] == ["run-started", "limits-read", "expanded"]
     told = [event for event in events if isinstance(event, ev.LimitsRead)]
     assert told[0].balance == 100_000
-    assert told[0].models == (ev.ModelLimit("gen4_image", 2, 200), ev.ModelLimit("gen4_turbo", 1, 50))
+    assert told[0].models == (ev.ModelLimit("gen4_image", 2, 200, 200), ev.ModelLimit("gen4_turbo", 1, 50, 50))
 
 
 def test_a_long_run_tells_only_what_is_new_of_the_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -124,6 +124,7 @@ def test_totals(desk):
         "balance": 100,
         "balance_after": {"low": 59, "high": 84},
         "daily_left": {"gen4_image": 7, "gen4_turbo": None},
+        "daily_next": {},
         "seconds": 61.5,
     }
 

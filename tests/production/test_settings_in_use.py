@@ -115,7 +115,7 @@ def test_a_limit_of_a_model_that_nobody_has_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_wrong_setting_stops_before_anything(tmp_path: Path) -> None:
-    stage = configured(tmp_path, "limits.credits_per_day = 10\n")
+    stage = configured(tmp_path, 'cache.remote = "s3://x"\n')
     with pytest.raises(DiagnosticError) as wrong:
         stage.apply()
     assert wrong.value.diagnostics[0].code == "setting-not-available"

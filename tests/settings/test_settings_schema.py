@@ -27,6 +27,7 @@ resend_502 = false
 [cache]
 dir = "../store"
 [limits]
+credits_per_day = 500
 queue_ahead = 2
 [limits.concurrency]
 gen4_turbo = 2
