@@ -224,6 +224,7 @@ def _tell(production: Production, applied: Applied, proposal: Proposal | None, e
         provider=proposal.provider if proposal else "runway",
         flags=carried(production.options),
         again=repeated(production),
+        written=proposal.caps.written if proposal else None,
     )
     (output.talk if applied.exit else output.chat)(text)
 

@@ -41,8 +41,8 @@ def tell_applied(
     if output.form not in (Form.MARKDOWN, Form.GITHUB):
         return
     from flowrun.ui.annotations import summary_annotations
+    from flowrun.ui.ending import Ending
     from flowrun.ui.summary_markdown import summary_markdown
-    from flowrun.ui.summary_text import Ending
 
     ending = Ending(
         file=str(file),
@@ -52,6 +52,7 @@ def tell_applied(
         provider=proposal.provider if proposal else "runway",
         flags=carried(production.options),
         again=repeated(production),
+        written=proposal.caps.written if proposal else None,
     )
     if output.form is Form.GITHUB:
         output.commands(summary_annotations(applied.summary, _places(production), ending))

@@ -91,4 +91,9 @@ def facts_of(proposal: Proposal) -> PlanFacts:
         cap=proposal.cap,
         provider=proposal.provider,
         banner=None,
+        left=proposal.left,
+        foreseen=proposal.foreseen,
+        written=proposal.caps.written,
+        daily_next=proposal.daily_next,
+        at=proposal.at,
     )

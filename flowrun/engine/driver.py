@@ -54,7 +54,7 @@ class Driver:
     _tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _sent: dict[ActionKey, str] = field(default_factory=dict)  # key -> the unit first granted a request for it
     _polling: set[str] = field(default_factory=set)
-    _waiting: dict[str, tuple[str, int | None]] = field(default_factory=dict)  # unit -> the wait it was last told of
+    _waiting: dict[str, tuple[object, ...]] = field(default_factory=dict)  # unit -> the wait it was last told of
     _shared: set[str] = field(default_factory=set)  # units whose slot, if any, somebody else holds
     _at_api: dict[str, str] = field(default_factory=dict)  # unit -> its task
     _wakes: count[int] = field(default_factory=count)
@@ -130,7 +130,7 @@ class Driver:
             self._waiting.pop(event.unit, None)
         if not isinstance(event, ev.Queued):
             return False
-        known = (event.limit, event.elsewhere)
+        known = (event.limit, event.elsewhere, event.until if event.limit == LimitName.DAILY else None)
         before, self._waiting[event.unit] = self._waiting.get(event.unit), known
         if event.elsewhere:
             self._slots.refused(self.scheduler.units[event.unit].model)

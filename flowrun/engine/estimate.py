@@ -108,7 +108,7 @@ class _World:
     concurrency: Concurrency
     limits: Limits = field(default_factory=Limits)
     now: float = 0.0
-    scheduler: Scheduler = field(default_factory=lambda: Scheduler(recheck=None))
+    scheduler: Scheduler = field(default_factory=lambda: Scheduler(recheck=None, in_order=True))
     _agenda: list[tuple[float, int, ev.Event]] = field(default_factory=list)
     _number: count[int] = field(default_factory=count)
     _used: Counter[str] = field(default_factory=Counter)

@@ -73,7 +73,8 @@ class CapLeft:
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """`cap`: the most credits this run may commit, `day_cap`: its project in any 24 hours; None: no such cap."""
+    """`cap`: the most credits this run may commit, `day_cap`: its project in any 24 hours; None: no such cap. `waits`: whether
+    it waits for a model's day that is used up, or ends."""
 
     type: ClassVar[str] = "run-started"
     at: float
@@ -83,6 +84,7 @@ class RunStarted:
     provider: str
     cap: int | None
     day_cap: int | None = None
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)

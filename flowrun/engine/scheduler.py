@@ -14,7 +14,9 @@ Rules of this file:
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
+from heapq import heappop, heappush
 from typing import Any
 
 from flowrun.engine import events as ev
@@ -25,7 +27,10 @@ from flowrun.engine.ready import Rank, is_startable, rank, ready
 from flowrun.engine.records import RESUME, Instance, Unit, longest_paths, outcome_of
 from flowrun.engine.states import IN_FLIGHT, Move, NodeState, moved
 
-DAILY_RECHECK = 60.0  # seconds after which a model whose day is used up is asked again
+DAILY_RECHECK = 300.0  # seconds after which a model whose day is used up is asked again, if not sooner
+PAUSE_CEILING = (
+    900.0  # seconds between two requests that the API may refuse for the day's sake, unless it asks for more
+)
 RESENDS = 6  # of a request that was certainly not accepted; with doubling delays some minutes of an overloaded API
 RESEND_CEILING = 300.0  # seconds between two of them, unless the API asks for more
 RETRY_GROWTH = 8  # times the first delay, at most
@@ -48,22 +53,38 @@ class InvariantError(Exception):
     """A bug in flowrun: a view of the scheduler does not follow from its states."""
 
 
+def pause_of(delay: float, times: int) -> float:
+    """Seconds that a model rests once the API has refused it for the day's sake so many times in a row."""
+    return max(delay, min(PAUSE_CEILING, delay * 2.0 ** min(times - 1, 30)))
+
+
 def unit_name(address: str, take: int) -> str:
     return f"{address}#{take}"
 
 
 class Scheduler:
     """`fail_fast`: the first failure starts nothing new. `wait_for_quota`: wait for a used-up day, else park.
-    `recheck`: seconds after which a full model is asked again, None: only when something ends."""
+    `recheck`: seconds after which a full model is asked again, None: only when something ends. `in_order`: credits are scarce,
+    so that nothing is asked about while what comes before it is still being decided or prepared."""
 
-    def __init__(self, *, fail_fast: bool = False, wait_for_quota: bool = False, recheck: float | None = 5.0) -> None:
+    def __init__(
+        self,
+        *,
+        fail_fast: bool = False,
+        wait_for_quota: bool = False,
+        recheck: float | None = 5.0,
+        in_order: bool = False,
+    ) -> None:
         self.instances: dict[str, Instance] = {}
         self.units: dict[str, Unit] = {}
         self.stopping: str | None = None  # why nothing new starts
         self._fail_fast, self._wait_for_quota, self._recheck = fail_fast, wait_for_quota, recheck
+        self._in_order = in_order
+        self._ahead: list[tuple[float, int, str]] = []  # heap of what was being decided or prepared: its rank, its name
         self._queue = ReadyQueue(self._rank, self._startable)
         self._waiting: dict[str, float] = {}  # model -> not before; the ledger said so
         self._paused: dict[str, float] = {}  # model -> not before, whatever ends meanwhile; the API said so
+        self._refused: Counter[str] = Counter()  # model -> times in a row that the API said so
         self._closed: set[str] = set()  # models whose day is used up
         self._deciding: set[str] = set()
         self._preparing: set[str] = set()
@@ -122,6 +143,7 @@ class Scheduler:
         instance = self.instances[address]
         if not instance.waits and not instance.units and instance.outcome is None and self.stopping != "interrupted":
             self._deciding.add(address)
+            self._put_ahead(instance, address)
             yield Decide(address)
 
     def _decided(self, event: ev.Decided, now: float) -> Iterator[Command]:
@@ -148,6 +170,7 @@ class Scheduler:
                 unit.lane = RESUME
             if unit.state is NodeState.READY and spec.prepare:
                 self._preparing.add(unit.name)
+                self._put_ahead(instance, unit.name)
                 yield Prepare(unit.name)
             elif unit.state is NodeState.READY:
                 self._queue.push(unit)
@@ -164,9 +187,19 @@ class Scheduler:
         if self._asking is not None or self.stopping:
             return
         unit = self._queue.first(lambda lane: self._is_shut(lane, now))
-        if unit is not None:
+        if unit is not None and not self._must_wait(unit):
             self._asking = unit.name
             yield Admit(unit.name)
+
+    def _put_ahead(self, instance: Instance, name: str) -> None:
+        if self._in_order:
+            heappush(self._ahead, (-instance.priority, instance.spec.order, name))
+
+    def _must_wait(self, unit: Unit) -> bool:
+        """Whether credits go to something else first. A task in flight takes none."""
+        while self._ahead and self._ahead[0][2] not in self._deciding and self._ahead[0][2] not in self._preparing:
+            heappop(self._ahead)
+        return bool(self._ahead) and unit.lane != RESUME and self._ahead[0][:2] < self._rank(unit)[:2]
 
     def _is_shut(self, lane: str, now: float) -> bool:
         return lane in self._closed or max(self._waiting.get(lane, now), self._paused.get(lane, now)) > now
@@ -215,6 +248,7 @@ class Scheduler:
     def _submitted(self, event: ev.Submitted, now: float) -> Iterator[Command]:
         """The API's own estimate may be lower than what was reserved."""
         unit = self.units[event.unit]
+        del self._refused[unit.model]
         self._unpark_after(unit, event.credits)
         unit.credits = event.credits
         yield from ()
@@ -258,7 +292,8 @@ class Scheduler:
             grown = min(RESEND_CEILING, event.delay * 2 ** (unit.resends - 1))
             yield from self._back_off(unit, max(event.delay, grown), now)
         elif verdict is Verdict.PAUSE_MODEL:
-            yield from self._pause_model(unit, now + event.delay)
+            self._refused[unit.model] += 1
+            yield from self._pause_model(unit, now + pause_of(event.delay, self._refused[unit.model]))
         elif verdict is Verdict.PAUSE_RUN:
             self._move(unit, Move.HOLD_UP)
             self._queue.push(unit)

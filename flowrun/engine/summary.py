@@ -10,8 +10,10 @@ from typing import Any
 
 from flowrun.engine import events as ev
 from flowrun.engine.failure import Complaint, Verdict
+from flowrun.engine.shortfall import Shortfall, Unfit, Waiting, shortfalls
 from flowrun.engine.states import NodeState
 
+_MADE = frozenset({NodeState.SUCCEEDED, NodeState.REUSED, NodeState.SKIPPED, NodeState.EXCLUDED})
 _RETRIED = frozenset({Verdict.RETRY.value, Verdict.RESEND.value})
 
 
@@ -36,8 +38,9 @@ class Trouble:
 class Summary:
     """`states`: by address, once settled; `submitted`: requests accepted; `credits`: what they cost, as far as it is known
     (estimates where the API said nothing); `troubles`: by unit, or by address where a node has none; `over`: units that no
-    credits were left for, by cap; `waiting`: units whose model's day is used up; `left`: units whose task goes on at the API
-    without us, with the task."""
+    credits were left for; `caps`: what the caps left in the end; `waiting`: units whose model's day is used up; `daily`: how
+    many generations a day has, by model; `left`: units whose task goes on at the API without us, with the task; `at`: the last
+    event's time (epoch seconds)."""
 
     states: dict[str, NodeState] = field(default_factory=dict)
     submitted: int = 0
@@ -45,20 +48,29 @@ class Summary:
     credits: int = 0
     unpriced: int = 0
     troubles: dict[str, Trouble] = field(default_factory=dict)
-    over: dict[str, str] = field(default_factory=dict)
-    waiting: dict[str, str] = field(default_factory=dict)
+    over: dict[str, Unfit] = field(default_factory=dict)
+    caps: tuple[ev.CapLeft, ...] = ()
+    waiting: dict[str, Waiting] = field(default_factory=dict)
+    daily: dict[str, int | None] = field(default_factory=dict)
     left: dict[str, str] = field(default_factory=dict)
     pending: set[str] = field(default_factory=set)
     exports: list[tuple[str, str, str]] = field(default_factory=list)
     recovered: list[tuple[str, str, str]] = field(default_factory=list)  # address, collected | failed, detail
     interrupted: int = 0
+    at: float = 0.0
+    _models: dict[str, str] = field(default_factory=dict, repr=False)  # by unit
+    _undone: dict[str, int | None] = field(default_factory=dict, repr=False)  # unit, or address not decided -> credits
     _spent: dict[str, int | None] = field(default_factory=dict, repr=False)
 
     def take_in(self, event: ev.Event) -> None:
         """The next event."""
+        self.at = event.at
         match event:
             case ev.Expanded(items=items):
                 self.pending |= {item.address for item in items}
+                self._undone |= {item.address: item.credits for item in items}
+            case ev.LimitsRead() | ev.Queued() | ev.OverCap() | ev.CapsTold():
+                self._limited(event)
             case ev.Decided():
                 self._decided(event)
             case ev.Submitted(unit=unit, credits=credits):
@@ -69,13 +81,12 @@ class Summary:
                     unit in self._spent and credits is not None
                 ):  # else another run counted it, or nothing better is known
                     self._book(unit, credits)
+                self._undone.pop(unit, None)
             case ev.AttemptFailed():
                 self._failed(event)
-            case ev.OverCap(unit=unit, cap=cap):
-                self.over[unit] = cap
-            case ev.Queued(unit=unit, limit="daily" as limit):
-                self.waiting[unit] = limit
             case ev.Granted(unit=unit) | ev.Found(unit=unit):
+                if isinstance(event, ev.Found):
+                    self._undone.pop(unit, None)
                 self.over.pop(unit, None)
                 self.waiting.pop(unit, None)
                 self.troubles.pop(unit, None)  # of an attempt before this one
@@ -92,7 +103,23 @@ class Summary:
             case ev.Interrupted(times=times):
                 self.interrupted = max(self.interrupted, times)
 
+    def _limited(self, event: ev.LimitsRead | ev.Queued | ev.OverCap | ev.CapsTold) -> None:
+        match event:
+            case ev.LimitsRead(models=models):
+                self.daily |= {each.model: each.daily for each in models}
+            case ev.Queued(unit=unit, limit="daily", until=until):
+                self.waiting[unit] = Waiting(self._models.get(unit, ""), until)
+            case ev.OverCap(unit=unit, cap=cap, left=left, credits=credits, until=until):
+                self.over[unit] = Unfit(cap, credits, left, until)
+            case ev.CapsTold(caps=caps):
+                self.caps = caps
+
     def _decided(self, event: ev.Decided) -> None:
+        known = {f"{event.address}#{spec.take}": spec for spec in event.units}
+        self._models |= {unit: spec.model for unit, spec in known.items()}
+        if known or event.decision != "blocked":  # what is blocked is still to be made
+            self._undone.pop(event.address, None)
+            self._undone |= {unit: spec.credits for unit, spec in known.items() if spec.decision == "run"}
         if event.decision == "failed":
             code, message = event.reason or "failed", event.detail or "cannot be decided"
             self.troubles[event.address] = Trouble(event.address, Verdict.FAIL.value, code, message)
@@ -117,7 +144,9 @@ class Summary:
         self.over.pop(event.unit, None)
         self.waiting.pop(event.unit, None)
         if event.verdict == Verdict.PAUSE_MODEL.value:
-            self.waiting[event.unit] = "daily"
+            self.waiting[event.unit] = Waiting(self._models.get(event.unit, ""))
+        if event.verdict == Verdict.REJECT.value or event.rejected:
+            self._undone.pop(event.unit, None)
         self.troubles[event.unit] = Trouble(
             address,
             event.verdict,
@@ -140,6 +169,8 @@ class Summary:
     def _settled(self, address: str, state: NodeState) -> None:
         self.states[address] = state
         self.pending.discard(address)
+        if state in _MADE:
+            self._undone.pop(address, None)
         if state is NodeState.REUSED:
             self.reused += 1
 
@@ -150,6 +181,10 @@ class Summary:
             found[state.value] = found.get(state.value, 0) + 1
         return {**found, **({"pending": len(self.pending)} if self.pending else {})}
 
+    def still_to_make(self) -> tuple[int, int]:
+        """Credits that everything may take which this run did not make, and how many takes of it have no known price."""
+        return sum(each or 0 for each in self._undone.values()), sum(each is None for each in self._undone.values())
+
     def to_json(self) -> dict[str, Any]:
         """As `apply --json` and the run's last event give it."""
         return {
@@ -158,13 +193,19 @@ class Summary:
             "credits": self.credits,
             "unknown_prices": self.unpriced,
             "troubles": [_as_json(trouble) for trouble in self.troubles.values()],
-            "over_cap": dict(sorted(self.over.items())),
-            "waiting": dict(sorted(self.waiting.items())),
+            "over_cap": {unit: each.cap for unit, each in sorted(self.over.items())},
+            "did_not_fit": [_plain(each) for each in shortfalls(self.over, self.caps)],
+            "still_to_make": dict(zip(("credits", "unknown"), self.still_to_make(), strict=True)),
+            "waiting": {unit: {"limit": "daily", **asdict(each)} for unit, each in sorted(self.waiting.items())},
             "left_at_api": dict(sorted(self.left.items())),
             "pending": sorted(self.pending),
             "recovered": [{"address": each[0], "status": each[1], "detail": each[2]} for each in self.recovered],
             "exports": [{"output": output, "path": path, "status": status} for output, path, status in self.exports],
         }
+
+
+def _plain(shortfall: Shortfall) -> dict[str, Any]:
+    return {**asdict(shortfall), "units": list(shortfall.units), "would_fit": list(shortfall.would_fit)}
 
 
 def _as_json(trouble: Trouble) -> dict[str, Any]:

@@ -67,7 +67,7 @@ class Applied:
 class Apply:
     """One run of a plan that was agreed to. `caps`: the most estimated credits it may commit; `agreed`: somebody said that it
     may spend, so that a task which is only taken up may be generated anew where it fails; `exactly`: not even then, for a saved
-    plan holds every request that may be sent."""
+    plan holds every request that may be sent; `is_scarce`: the plan does not fit its caps, so that its order decides."""
 
     bound: Bound
     graph: Graph
@@ -80,6 +80,7 @@ class Apply:
     agreed: bool
     listeners: tuple[Emit, ...] = ()
     exactly: bool = False
+    is_scarce: bool = False
     summary: Summary = field(default_factory=Summary)
     exits: list[Exit] = field(default_factory=list)
     driver: Driver | None = None
@@ -121,7 +122,8 @@ class Apply:
         row = self._begin()
         flow = self.graph.flow
         provider, caps = bound.choice.name, self.caps
-        self.emit(ev.RunStarted(now(), self.run, flow.name, flow.profile, provider, caps.run, caps.day))
+        waits = bound.options.wait_for_quota
+        self.emit(ev.RunStarted(now(), self.run, flow.name, flow.profile, provider, caps.run, caps.day, waits))
         try:
             self._tell_limits()
             await self._drive()
@@ -146,7 +148,9 @@ class Apply:
     async def _drive(self) -> None:
         self.planner.known.clear()
         options = self.bound.options
-        scheduler = Scheduler(fail_fast=options.fail_fast, wait_for_quota=options.wait_for_quota)
+        scheduler = Scheduler(
+            fail_fast=options.fail_fast, wait_for_quota=options.wait_for_quota, in_order=self.is_scarce
+        )
         deciding = self._deciding()
         recovery = self._recovery(deciding) if self._asks() else None
         self.driver = Driver(scheduler, deciding, self.emit, is_gone, recovery)

@@ -334,6 +334,7 @@ class Production:
         run = Apply(at, graph, planner, plan, view, proposal.caps, run_id, name, agreed, listeners)
         interruptible(run.interrupt)
         run.exactly = self.kept is not None or agreed_gaps is False
+        run.is_scarce = proposal.foreseen is not None and bool(proposal.foreseen.over)
         return run
 
     # -- parts

@@ -13,13 +13,15 @@ from flowrun.diagnostics.github import Where, annotation, commands
 from flowrun.diagnostics.span import Span
 from flowrun.engine.summary import Summary, Trouble
 from flowrun.plan.model import Decision, Step, TakeStep
+from flowrun.ui.ending import Ending
 from flowrun.ui.numbers import cost, dollars
+from flowrun.ui.plan_budget import fits_in_short
 from flowrun.ui.plan_facts import PlanFacts
 from flowrun.ui.plan_stops import name_of, uncertain_ways
 from flowrun.ui.plan_totals import node_counts
 from flowrun.ui.reasons import uncertain_words
 from flowrun.ui.summary_parts import Kind, alike, kind_of, left_parts, recovered_parts, ways_for, what_happened
-from flowrun.ui.summary_text import Ending, count_words, head_words, spent_words
+from flowrun.ui.summary_text import count_words, head_words, spent_words
 from flowrun.ui.typed import Typed, listed
 
 _NAMES = 6
@@ -53,7 +55,9 @@ def plan_annotations(facts: PlanFacts, places: Places, *, file: str, flags: Sequ
     stops = [line for step in plan.steps.values() for line in _stop(step, places, typed)]
     counts = ", ".join(words for _, words in node_counts(plan)) or "no nodes"
     price = f"; {cost(plan.cost)} ({dollars(plan.cost.low, plan.cost.high)})" if plan.cost.high else ""
-    total = annotation("notice", f"Plan for {plan.flow}", [f"{counts}{price}"], None, places.where)
+    total = annotation(
+        "notice", f"Plan for {plan.flow}", [f"{counts}{price}{fits_in_short(facts)}"], None, places.where
+    )
     return [*commands(plan.warnings, places.where), *stops, total]
 
 
@@ -85,7 +89,7 @@ def summary_annotations(summary: Summary, places: Places, ending: Ending) -> lis
     typed = ending.typed
     lines = [line for kind in Kind for line in _troubles(kind, summary, places, typed)]
     taken_up = recovered_parts(summary)
-    for text, ways in left_parts(summary, typed, ending.cap):
+    for text, ways in left_parts(summary, ending):
         kind = "notice" if (text, ways) in taken_up else "warning"
         lines.append(annotation(kind, "flowrun apply", [text, *_ways(ways)], None, places.where))
     words = f"{head_words(ending.exit_code, ending.elapsed)[0]}. {count_words(summary)}. {spent_words(summary, ending.provider)}"

@@ -109,6 +109,7 @@ class Board:
 
     def _run_started(self, event: ev.RunStarted) -> None:
         self.started = event
+        self._retries.started(event)
 
     def _run_ended(self, event: ev.RunEnded) -> None:
         self.ended = event
@@ -118,6 +119,7 @@ class Board:
         for limit in event.models:
             row = self._model(limit.model)
             row.limit, row.daily_left, row.is_known = limit.concurrency, limit.daily_left, True
+            row.daily = limit.daily
         in_flight = sum(
             unit.credits or 0 for unit in self.units.values() if unit.phase is Phase.RUNNING and unit.is_ours
         )
@@ -203,6 +205,7 @@ class Board:
 
     def _submitted(self, unit: UnitRow, event: ev.Submitted) -> None:
         unit.task, unit.credits, unit.submitted = event.task, event.credits, event.at
+        self._retries.submitted(event)
         model = self._model(unit.model)
         model.daily_left = None if model.daily_left is None else max(0, model.daily_left - 1)
         self._enter(unit, Phase.RUNNING, event.at)
@@ -232,8 +235,8 @@ class Board:
         unit.why, unit.message = event.code, event.message
         self._hold(unit, False)
         if verdict is Verdict.PAUSE_MODEL:
-            model = self._model(unit.model)
-            model.paused, model.until = "daily", event.at + event.delay
+            model, pause = self._model(unit.model), self._retries.pause(event)
+            model.paused, model.until = ("daily", None) if pause is None else ("asked", event.at + pause)
             self._enter(unit, Phase.QUEUED, event.at)
         elif verdict is Verdict.PAUSE_RUN:
             self.stopping = self.stopping or "credits"

@@ -94,11 +94,13 @@ class NodeRow:
 class ModelRow:
     """One model. `limit`: generations this run may have in flight, None: no limit; `in_use`: those it has; `elsewhere`: slots
     that others held when a take last had to wait; `queued`: takes that could start; `later`: takes of nodes that are not
-    decided; `over`: takes over a cap; `paused`: the limit that closes it, `until` when that may change."""
+    decided; `over`: takes over a cap; `paused`: the limit that closes it (``asked`` where the API itself said so), `until`
+    when that may change; `daily`: generations it has a day."""
 
     name: str
     limit: int | None = None
     daily_left: int | None = None
+    daily: int | None = None
     is_known: bool = False
     in_use: int = 0
     queued: int = 0

@@ -8,10 +8,10 @@ from flowrun.ui.board_rows import ModelRow
 from flowrun.ui.numbers import moment, number, plural
 from flowrun.ui.paint import safe
 from flowrun.ui.rows import Row, note
+from flowrun.ui.shortfalls import used_up
 from flowrun.ui.tables import Cell
 
 _SLOTS = 20  # columns of ``2 + 3 elsewhere of 5``
-_PAUSES = {"daily": "the day's generations are used up"}
 
 
 def model_rows(board: Board, most: int) -> list[Row]:
@@ -28,9 +28,17 @@ def model_rows(board: Board, most: int) -> list[Row]:
 def why_queued(row: ModelRow) -> str:
     """What those that wait for a model wait for."""
     if row.paused is not None:
-        until = f" until {moment(row.until)} UTC" if row.until else ""
-        return f"{_PAUSES.get(row.paused, row.paused)}{until}"
+        return _why_paused(row)
     return "no free slot" if row.is_full else ""
+
+
+def _why_paused(row: ModelRow) -> str:
+    clock = None if row.until is None else f"{moment(row.until).partition(' ')[2]} UTC"
+    if row.paused == "asked":
+        return f"the API says the day is used up, asked again at {clock}"
+    if row.paused != "daily":
+        return f"{row.paused}{'' if clock is None else f' until {clock}'}"
+    return f"{used_up(row.daily)}, next free {'within 24 h' if clock is None else f'at {clock}'}"
 
 
 def _busiest(rows: list[ModelRow], most: int) -> list[ModelRow]:

@@ -14,9 +14,10 @@ from flowrun.diagnostics.visible import width as columns_of
 from flowrun.engine import events as ev
 from flowrun.engine.failure import Verdict
 from flowrun.engine.states import NodeState
-from flowrun.ui.numbers import credits, duration, elapsed, moment, plural, spent
+from flowrun.ui.numbers import credits, duration, elapsed, plural, spent
 from flowrun.ui.paint import palette, safe
 from flowrun.ui.retries import Retries
+from flowrun.ui.shortfalls import next_free, soon, used_up
 from flowrun.ui.tables import plain_wrapped
 
 _NARROWEST = 40
@@ -56,10 +57,10 @@ _EXPORTS = {
 }
 _LIMITS = {
     "concurrency": "no slot is free; it and those after it wait for one",
-    "daily": "the day's generations are used up",
 }
 _CAPS = {
     "run-cap": "over the cap (--max-credits)",
+    "day-cap": "over what the project may commit in 24 hours (limits.credits_per_day)",
     "balance": "over the balance",
     "unknown-price": "has no known price, so nothing of it runs under a cap (--allow-unknown-price)",
 }
@@ -76,12 +77,14 @@ class Lines:
         self.fit(width)
         self._start: float | None = None
         self._models: dict[str, str] = {}  # unit -> model
+        self._daily: dict[str, int | None] = {}  # model -> generations a day
         self._retries = Retries()
         self._since: dict[str, float] = {}  # unit -> when it was submitted
         self._ends: Counter[NodeState] = Counter()
         self._told: set[tuple[str, str]] = set()
         self._tellers: dict[type[Any], Callable[[Any], Iterator[Line]]] = {
             ev.RunStarted: self._run_started,
+            ev.LimitsRead: self._limits_read,
             ev.Decided: self._decided,
             ev.Queued: self._queued,
             ev.OverCap: self._over_cap,
@@ -143,9 +146,15 @@ class Lines:
     # -- one teller an event
 
     def _run_started(self, event: ev.RunStarted) -> Iterator[Line]:
+        self._retries.started(event)
         cap = "" if event.cap is None else f", at most {credits(event.cap)}"
+        cap += "" if event.day_cap is None else f", at most {credits(event.day_cap)} in 24 hours in this project"
         profile = f" ({event.profile})" if event.profile else ""
         yield "run", f"{event.run}: {event.flow}{profile} on {event.provider}{cap}"
+
+    def _limits_read(self, event: ev.LimitsRead) -> Iterator[Line]:
+        self._daily |= {each.model: each.daily for each in event.models}
+        yield from ()
 
     def _decided(self, event: ev.Decided) -> Iterator[Line]:
         self._retries.decided(event)
@@ -156,15 +165,18 @@ class Lines:
     def _queued(self, event: ev.Queued) -> Iterator[Line]:
         model = self._models.get(event.unit, "")
         if self._once(f"queued {event.limit}", model or event.unit):
-            until = f", until {moment(event.until)} UTC" if event.until and event.limit == "daily" else ""
             reason = _LIMITS.get(event.limit, f"waits for {event.limit}")
-            yield "queued", f"{self._name(event.unit)}: {model}{': ' if model else ''}{reason}{until}"
+            if event.limit == "daily":
+                reason = f"{used_up(self._daily.get(model))}; {next_free(event.until, event.at)}"
+            yield "queued", f"{self._name(event.unit)}: {model}{': ' if model else ''}{reason}"
 
     def _over_cap(self, event: ev.OverCap) -> Iterator[Line]:
         about = self._models.get(event.unit, "") if event.cap == "unknown-price" else ""
         if self._once(f"over {event.cap}", about):
-            left = "" if event.left is None else f"; {credits(event.left)} left"
-            yield "over-cap", f"{self._name(event.unit)}: {_CAPS.get(event.cap, event.cap)}{left}"
+            takes = "" if event.credits is None else f"; it takes {credits(event.credits)}"
+            left = "" if event.left is None else f"{',' if takes else ';'} {credits(event.left)} left"
+            until = "" if event.until is None else f"; it fits again at {soon(event.until, event.at)}"
+            yield "over-cap", f"{self._name(event.unit)}: {_CAPS.get(event.cap, event.cap)}{takes}{left}{until}"
 
     def _granted(self, event: ev.Granted) -> Iterator[Line]:
         if event.how in _TAKEN_UP:
@@ -172,6 +184,7 @@ class Lines:
 
     def _submitted(self, event: ev.Submitted) -> Iterator[Line]:
         self._since[event.unit] = event.at
+        self._retries.submitted(event)
         yield "submitted", f"{self._name(event.unit)}: task {event.task[:8]}, {spent(event.credits)}"
 
     def _progressed(self, event: ev.Progressed) -> Iterator[Line]:
@@ -187,10 +200,7 @@ class Lines:
     def _failed(self, event: ev.AttemptFailed) -> Iterator[Line]:
         verdict, name = Verdict(event.verdict), self._name(event.unit)
         if verdict is Verdict.PAUSE_MODEL:
-            model = self._models.get(event.unit, "")
-            yield from [("paused", _with_hint(f"{model or name}: {event.message}", event.hint))] * self._once(
-                "day", model
-            )
+            yield from self._paused(event, self._models.get(event.unit, ""))
         elif verdict is Verdict.PAUSE_RUN:
             yield from [("paused", _with_hint(f"everything: {event.message}", event.hint))] * self._once("run", "")
         elif (again := self._retries.again(event)) is not None:
@@ -203,6 +213,14 @@ class Lines:
     def _weighing(self, event: ev.Weighing) -> Iterator[Line]:
         seconds = f"{event.seconds:.0f} s apart"
         yield "weighing", f"{self._name(event.unit)}: never answered; the account's counters are read twice, {seconds}"
+
+    def _paused(self, event: ev.AttemptFailed, model: str) -> Iterator[Line]:
+        """The API itself says that a model's day is used up; when it is asked again, each time."""
+        pause, told = self._retries.pause(event), f"{model or self._name(event.unit)}: {event.message}"
+        if pause is not None:
+            yield "paused", f"{told} It is asked again at {soon(event.at + pause, event.at)}."
+        elif self._once("day", model):
+            yield "paused", _with_hint(told, event.hint)
 
     def _left(self, event: ev.Left) -> Iterator[Line]:
         task = f"task {event.task[:8]}" if event.task else "what was sent"

@@ -8,8 +8,10 @@ from flowrun.plan.model import Cost, Decision
 from flowrun.plan.whole import Plan
 from flowrun.ui.numbers import cost, credits, duration, number, plural, priced, span
 from flowrun.ui.paint import Paint, safe
+from flowrun.ui.plan_budget import cap_lines
 from flowrun.ui.plan_facts import PlanFacts
 from flowrun.ui.plan_rows import KINDS
+from flowrun.ui.shortfalls import soon
 from flowrun.ui.tables import Cell, Piece, hanging, table, wrapped
 
 _LABEL = 11  # columns of the label, its indent included
@@ -54,8 +56,7 @@ def _money(facts: PlanFacts) -> Iterator[tuple[str, str]]:
     yield CREDITS, _credits(facts.plan.cost) + _sandboxed(facts)
     if facts.plan.needs_provider:
         yield "Balance", _balance(facts)
-    if facts.cap is not None:
-        yield "Cap", _cap(facts.cap, facts.plan.cost)
+    yield from cap_lines(facts)
 
 
 def _credits(total: Cost) -> str:
@@ -88,21 +89,12 @@ def _balance(facts: PlanFacts) -> str:
     return f"{now}, {after}" if total.high or total.unknown else now
 
 
-def _cap(cap: int, total: Cost) -> str:
-    words = f"{credits(cap)} at most in one apply"
-    if total.high > cap:
-        words += "; what does not fit waits for a higher cap (--max-credits)"
-    if total.unknown:
-        words += "; without a known price nothing runs under a cap, unless --allow-unknown-price is given"
-    return words
-
-
 def _rest(facts: PlanFacts) -> Iterator[tuple[str, str]]:
     label = "Today"
     for model, left in facts.daily_left.items():
         few, most = facts.plan.submissions_of(model)
         if most:
-            yield label, _daily(model, left, few, most)
+            yield label, _daily(model, left, few, most) + _later(facts, model)
             label = ""
     if facts.seconds is not None:
         yield "Time", f"about {duration(facts.seconds)}"
@@ -112,4 +104,11 @@ def _daily(model: str, left: int | None, few: int, most: int) -> str:
     if left is None:
         return f"{safe(model)}: no daily limit"
     words = f"{safe(model)}: {plural(left, 'generation')} left, this takes {span(few, most)}"
-    return words + ("; the rest waits for the next day's (--on-quota wait)" if most > left else "")
+    return words + ("; the rest waits for the next (--on-quota wait)" if most > left else "")
+
+
+def _later(facts: PlanFacts, model: str) -> str:
+    if model not in facts.daily_next:
+        return ""
+    until = facts.daily_next[model]
+    return ", within 24 hours at the latest" if until is None else f", free at {soon(until, facts.at)}"

@@ -8,9 +8,11 @@ from enum import StrEnum
 from flowrun.engine.failure import Verdict
 from flowrun.engine.states import NodeState
 from flowrun.engine.summary import Summary, Trouble
+from flowrun.ui.ending import Ending
 from flowrun.ui.numbers import credits, number, plural
 from flowrun.ui.paint import Paint, safe
 from flowrun.ui.plan_stops import uncertain_ways
+from flowrun.ui.shortfalls import Part, cap_parts, quota_parts
 from flowrun.ui.tables import hanging
 from flowrun.ui.typed import Typed, listed, ways_on
 
@@ -127,23 +129,23 @@ def _item(names: str, text: str, columns: int) -> list[str]:
 # -- what did not run
 
 
-def left_lines(summary: Summary, typed: Typed, columns: int, cap: int | None) -> Iterator[str]:
+def left_lines(summary: Summary, ending: Ending, columns: int) -> Iterator[str]:
     """Nodes that are blocked, over a cap, out of the day's generations, or left at the API."""
-    for text, ways in left_parts(summary, typed, cap):
+    for text, ways in left_parts(summary, ending):
         yield from ("", *hanging("", text, columns), *ways_on(ways, _INDENT))
 
 
-def left_parts(summary: Summary, typed: Typed, cap: int | None) -> list[tuple[str, list[tuple[str, str]]]]:
+def left_parts(summary: Summary, ending: Ending) -> list[Part]:
     """(what was left or taken up, the ways on)."""
-    return [*recovered_parts(summary), *_left(summary, typed, cap)]
+    return [*recovered_parts(summary), *_left(summary, ending)]
 
 
-def recovered_parts(summary: Summary) -> list[tuple[str, list[tuple[str, str]]]]:
+def recovered_parts(summary: Summary) -> list[Part]:
     """Tasks of earlier runs that nothing in this plan takes up."""
     return list(_recovered(summary))
 
 
-def _recovered(summary: Summary) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+def _recovered(summary: Summary) -> Iterator[Part]:
     collected = [address for address, status, _ in summary.recovered if status == "collected"]
     if collected:
         yield f"Collected from earlier runs, nothing paid again: {listed(collected, _NAMES)}.", []
@@ -152,36 +154,14 @@ def _recovered(summary: Summary) -> Iterator[tuple[str, list[tuple[str, str]]]]:
             yield safe(f"A task of an earlier run, of {address}, ended without a result: {detail}"), []
 
 
-def _left(summary: Summary, typed: Typed, cap: int | None) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+def _left(summary: Summary, ending: Ending) -> Iterator[Part]:
     blocked = [address for address, state in summary.states.items() if state is NodeState.BLOCKED]
     if blocked:
         yield f"Blocked by what stopped above: {listed(blocked, _NAMES)}.", []
-    for name, (text, way) in _caps(cap).items():
-        over = _addresses(unit for unit, reason in summary.over.items() if reason == name)
-        if over:
-            yield text.format(listed(over, _NAMES)), [("then go on:", typed.apply(*way))]
-    waiting = _addresses(iter(summary.waiting))
-    if waiting:
-        text = f"Waiting for the day's quota: {listed(waiting, _NAMES)}. It frees up within 24 hours; nothing is lost."
-        yield text, [("apply again then:", typed.apply()), ("or wait for it:", typed.apply("--on-quota", "wait"))]
+    yield from cap_parts(summary, ending)
+    yield from quota_parts(summary, ending)
     if summary.interrupted:
-        yield _interrupted(summary), [("go on:", typed.apply())]
-
-
-def _caps(cap: int | None) -> dict[str, tuple[str, tuple[str, ...]]]:
-    limit = "cap" if cap is None else credits(cap)
-    return {
-        "run-cap": (f"Did not fit the {limit}: {{}}; raise --max-credits and apply again.", ("--max-credits", "N")),
-        "balance": ("Did not fit the balance: {}; buy credits and apply again.", ()),
-        "unknown-price": (
-            "Has no known price, so it does not run under a cap: {}; allow it and apply again.",
-            ("--allow-unknown-price",),
-        ),
-    }
-
-
-def _addresses(units: Iterator[str]) -> list[str]:
-    return list(dict.fromkeys(unit.rpartition("#")[0] or unit for unit in units))
+        yield _interrupted(summary), [("go on:", ending.typed.apply())]
 
 
 def _interrupted(summary: Summary) -> str:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from flowrun.engine.failure import Verdict
 from flowrun.engine.summary import Summary
+from flowrun.ui.ending import Ending
 from flowrun.ui.numbers import credits, duration, number, plural, priced
 from flowrun.ui.paint import palette
 from flowrun.ui.summary_parts import export_lines, left_lines, trouble_lines
 from flowrun.ui.tables import hanging
-from flowrun.ui.typed import Typed
 
 NARROWEST = 40
 LOST = "answer-lost"  # the code of a request that this run sent; older ones are no spending of its
@@ -43,23 +42,6 @@ _ORDER = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """What is told of a run beside its summary; see `summary_text`."""
-
-    file: str
-    exit_code: int
-    elapsed: float
-    cap: int | None = None
-    provider: str = "runway"
-    flags: tuple[str, ...] = ()
-    again: tuple[str, ...] = ()
-
-    @property
-    def typed(self) -> Typed:
-        return Typed(self.file, self.flags, self.again)
-
-
 def summary_text(
     summary: Summary,
     *,
@@ -72,16 +54,17 @@ def summary_text(
     provider: str = "runway",
     flags: Sequence[str] = (),
     again: Sequence[str] = (),
+    written: int | None = None,
 ) -> str:
-    """The whole text, without a line break at its end. `elapsed`: seconds; `cap`: the credits this apply might commit; `flags`:
-    those of the command that the next one needs too (``--profile draft``); `again`: as `Typed` has it."""
-    paint, columns, typed = palette(colour), max(NARROWEST, width), Typed(file, tuple(flags), tuple(again))
+    """The whole text, without a line break at its end. What is told beside the summary is `Ending`'s."""
+    ending = Ending(file, exit_code, elapsed, cap, provider, tuple(flags), tuple(again), written)
+    paint, columns, typed = palette(colour), max(NARROWEST, width), ending.typed
     head, kind = head_words(exit_code, elapsed)
     lines = [
         paint(f"{head}.", kind),
         *hanging("", f"{count_words(summary)}. {spent_words(summary, provider)}", columns),
         *trouble_lines(summary, typed, paint, columns),
-        *left_lines(summary, typed, columns, cap),
+        *left_lines(summary, ending, columns),
         *export_lines(summary, typed, paint),
     ]
     return "\n".join(lines)

@@ -30,6 +30,12 @@ class Typed:
             return " ".join(["flowrun", "apply", *map(quoted, self.again)])
         return self._command("apply", words)
 
+    def once_more(self, *words: str) -> str:
+        """The same apply with other words, its selection too; a saved plan takes no others, so then the manifest itself."""
+        if self.again and self.again[0] == self.file:
+            return " ".join(["flowrun", "apply", *map(quoted, (*self.again, *words))])
+        return self._command("apply", words)
+
     def plan(self, *words: str) -> str:
         return self._command("plan", words)
 

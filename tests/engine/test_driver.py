@@ -17,6 +17,7 @@ from flowrun.engine.driver import HEARTBEAT, Driver
 from flowrun.engine.failure import Failure, Verdict
 from flowrun.engine.ports import Place, unplaced
 from flowrun.engine.scheduler import Scheduler, unit_name
+from flowrun.engine.shortfall import Unfit
 from flowrun.engine.summary import Summary
 from flowrun.ledger.protocol import Limits
 from flowrun.runway.errors import KeyRefusedError, NotAcceptedError, SubmitFailure
@@ -178,7 +179,7 @@ def test_an_empty_purse_at_the_ledger_parks_and_ends():
         world.limits = Limits(run_cap=7)
         play = await Play(world, {"a": (a_doc("a"),), "b": (a_doc("b"),)}).run()
         assert play.summary.counts() == {"succeeded": 1, "pending": 1}
-        assert play.summary.over == {"b#1": "run-cap"}
+        assert play.summary.over == {"b#1": Unfit("run-cap", 5, 2)}
 
     told(story)
 

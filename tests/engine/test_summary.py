@@ -6,6 +6,7 @@ import json
 
 from flowrun.engine import events as ev
 from flowrun.engine.failure import Verdict
+from flowrun.engine.shortfall import Unfit, Waiting
 from flowrun.engine.states import NodeState
 from flowrun.engine.summary import Summary
 
@@ -51,6 +52,8 @@ def test_a_run_in_which_everything_goes_well():
         "unknown_prices": 1,
         "troubles": [],
         "over_cap": {},
+        "did_not_fit": [],
+        "still_to_make": {"credits": 0, "unknown": 0},
         "waiting": {},
         "left_at_api": {},
         "pending": [],
@@ -121,9 +124,10 @@ def test_troubles_that_no_attempt_made():
 
 
 def test_what_is_over_or_waits_until_it_does_not():
-    assert fold(ev.OverCap(1.0, "a#1", "run-cap", 3)).over == {"a#1": "run-cap"}
-    assert fold(ev.Queued(1.0, "a#1", "daily", None)).waiting == {"a#1": "daily"}
-    assert fold(failed("a#1", Verdict.PAUSE_MODEL)).waiting == {"a#1": "daily"}
+    assert fold(ev.OverCap(1.0, "a#1", "run-cap", 3, 8, 9.0)).over == {"a#1": Unfit("run-cap", 8, 3, 9.0)}
+    decided = ev.Decided(1.0, "a", "run", "new", (ev.UnitSpec(1, "run", "m", 8),))
+    assert fold(decided, ev.Queued(1.0, "a#1", "daily", 9.0)).waiting == {"a#1": Waiting("m", 9.0)}
+    assert fold(decided, failed("a#1", Verdict.PAUSE_MODEL)).waiting == {"a#1": Waiting("m")}
     for later in (ev.Granted(2.0, "a#1", "new"), ev.Found(2.0, "a#1", "r"), failed("a#1", Verdict.DOUBT)):
         done = fold(ev.OverCap(1.0, "a#1", "run-cap", 3), ev.Queued(1.0, "a#1", "daily", None), later)
         assert (done.over, done.waiting) == ({}, {})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -208,10 +209,12 @@ def test_a_model_without_a_limit_tells_what_is_in_use() -> None:
 def test_a_used_up_day_is_told_until_something_is_granted() -> None:
     first = [started(), limits(), expanded(item("a"), item("b")), decided("a"), decided("b")]
     paused = [*first, ev.Queued(AT, "a#1", "daily", AT + 7200)]
-    assert "2 queued: the day's generations are used up until 2026-11-22 05:05 UTC" in shown(board_of(paused))
+    assert "2 queued: the day's generations are used, next free at 05:05 UTC" in shown(board_of(paused))
     assert "used up" not in shown(board_of([*paused, *sent("a#1", 7300.0)]))
     told = [*first, *sent("a#1"), failed("a#1", Verdict.PAUSE_MODEL, 2.0, delay=60.0)]
-    assert "used up until 2026-11-22 03:06 UTC" in shown(board_of(told))
+    assert "the day's generations are used, next free within 24 h" in shown(board_of(told))
+    waits = [replace(started(), waits=True), *told[1:]]
+    assert "the API says the day is used up, asked again at 03:06 UTC" in shown(board_of(waits))
     assert "moonlight" in shown(board_of([*first, ev.Queued(AT, "a#1", "moonlight", None)]))
 
 

@@ -12,13 +12,18 @@ from hypothesis import strategies as st
 from flowrun.diagnostics.model import Diagnostic
 from flowrun.diagnostics.span import Span
 from flowrun.diagnostics.visible import width
+from flowrun.engine.estimate import foresee
 from flowrun.ids import TaskId
+from flowrun.ledger.protocol import CapLeft, LimitName, Limits
 from flowrun.plan.model import Cost, Decision, Reason, Step, TakeStep, Why
+from flowrun.plan.whole import Plan
+from flowrun.ui.annotations import Places, plan_annotations
 from flowrun.ui.plan_facts import PlanFacts
 from flowrun.ui.plan_text import plan_text
 from tests.ui.ui_values import KEY, changed, golden, intent, plan_of, step
 
 D, R = Decision, Reason
+NOW = 1_795_316_725.0  # 2026-11-22 03:05:25 UTC
 PROMPT = "a red fox with a green scarf runs through the snow, soft light, 35mm film, seen from the side, in the morning"
 HITS = [step(f"old{number}", D.HIT) for number in range(12)]
 
@@ -99,7 +104,71 @@ def test_an_everyday_plan_told_in_full_and_wide() -> None:
 
 
 def test_a_fan_out_that_says_the_same_is_one_line() -> None:
-    golden("plan_fan_out", text_of(*fan_out(), balance=900, daily_left={"gen4_turbo": 30}, cap=100))
+    capped = under_caps(plan_of(*fan_out()), balance=900, run_cap=100)
+    later = {"gen4_turbo": None}
+    golden("plan_fan_out", text_of(*fan_out(), balance=900, daily_left={"gen4_turbo": 30}, daily_next=later, **capped))
+
+
+def under_caps(plan: Plan, **limits: int) -> dict[str, object]:
+    """What is known of the caps: each leaves all of what it allows, but a day's, which has a tenth of it left."""
+    left = tuple(
+        CapLeft(name, most, most // 10 if name is LimitName.DAY_CAP else most, NOW + 3600)
+        for name, most in (
+            (LimitName.RUN_CAP, limits.get("run_cap")),
+            (LimitName.DAY_CAP, limits.get("day_cap")),
+            (LimitName.BALANCE, limits.get("balance")),
+        )
+        if most is not None
+    )
+    rest = {each.cap: each.left for each in left}
+    found = Limits(
+        balance=rest.get(LimitName.BALANCE),
+        run_cap=rest.get(LimitName.RUN_CAP),
+        day_cap=rest.get(LimitName.DAY_CAP),
+    )
+    return {
+        "cap": limits.get("run_cap"),
+        "left": left,
+        "foreseen": foresee(plan, lambda model: 5, found),
+        "at": NOW,
+    }
+
+
+def test_a_plan_says_beforehand_what_fits_in_the_order_in_which_it_runs() -> None:
+    steps = [step(name, D.RUN, Why(R.NEW), credits=25, seconds=9.0) for name in "abcd"]
+    steps.append(step("cut", D.UNDECIDED, Why(R.UPSTREAM_CHANGED), credits=(0, 5), upstream=("c",), seconds=9.0))
+    text = text_of(*steps, columns=200, **under_caps(plan_of(*steps), run_cap=60))
+    assert "  Cap      60 credits at most in one apply\n" in text
+    assert "  Fits     55 credits ($0.55), in this order: c, a, cut\n" in text  # what others wait for comes first
+    assert "           over the cap: 50 credits of b, d; all of it takes --max-credits 105" in text
+    written = text_of(*steps, columns=200, **under_caps(plan_of(*steps), run_cap=60), written=60)
+    assert "; all of it takes limits.credits: 105 in the manifest\n" in written
+
+
+def test_a_plan_under_a_days_cap() -> None:
+    steps = [step(name, D.RUN, Why(R.NEW), credits=25, seconds=9.0) for name in "ab"]
+    steps.append(step("cut", D.RUN, Why(R.NEW), credits=50, upstream=("b",), seconds=9.0))
+    known = under_caps(plan_of(*steps), day_cap=300)
+    text = text_of(*steps, columns=200, **known)
+    day = "300 credits at most in any 24 hours in this project (limits.credits_per_day), 30 left; more at 04:05 UTC, in 60 min"
+    assert f"  Day cap  {day}\n" in text.replace("in 1 h", "in 60 min")
+    assert "over the day's cap: 75 credits of a, cut; all of it takes limits.credits_per_day = 370" in text
+    short = plan_annotations(PlanFacts(plan_of(*steps), **known), Places({}, lambda name: name), file="s.yaml")
+    assert short[-1].endswith("3 run; 100 credits ($1.00); 25 credits of them fit")
+
+
+def test_a_plan_that_fits_says_no_more_than_its_cap() -> None:
+    steps = [step("a", D.RUN, Why(R.NEW), credits=25)]
+    assert "Fits" not in text_of(*steps, **under_caps(plan_of(*steps), run_cap=60))
+
+
+def test_a_plan_says_what_none_of_it_fits_and_what_is_left_behind() -> None:
+    steps = [step("a", D.RUN, Why(R.NEW), credits=25)]
+    steps.append(step("cut", D.RUN, Why(R.NEW), credits=5, upstream=("a",)))
+    text = text_of(*steps, columns=200, **under_caps(plan_of(*steps), balance=20))
+    assert "  Fits     none of it\n" in text
+    assert "over the balance: 25 credits of a; 10 credits more would be enough for all of it\n" in text
+    assert "after those, not in this apply: cut" in text
 
 
 def test_a_fan_out_of_six_is_not_folded() -> None:

@@ -59,10 +59,14 @@ def everything() -> Summary:
         ev.Settled(AT, "was", S.REJECTED),
         ev.Settled(AT, "cut", S.BLOCKED),
         ev.Settled(AT, "line", S.SKIPPED),
-        ev.OverCap(AT, "late#1", "run-cap", 0),
-        ev.OverCap(AT, "late#2", "run-cap", 0),
+        ev.LimitsRead(AT, 90, (ev.ModelLimit("gen4_turbo", 2, 0, 50),)),
+        ev.Decided(AT, "late", "run", "new", tuple(ev.UnitSpec(take, "run", "veo3.1", 32) for take in (1, 2))),
+        ev.Decided(AT, "many", "run", "new", (ev.UnitSpec(1, "run", "gen4_turbo", 25),)),
+        ev.OverCap(AT, "late#1", "run-cap", 20, 32),
+        ev.OverCap(AT, "late#2", "run-cap", 20, 32),
         ev.OverCap(AT, "dear#1", "unknown-price", None),
-        ev.Queued(AT, "many#1", "daily", None),
+        ev.Queued(AT, "many#1", "daily", AT + 11_520.0),
+        ev.CapsTold(AT, (ev.CapLeft("run-cap", 50, 5), ev.CapLeft("balance", 90, 45))),
         ev.Recovered(AT, "gone", TASK, "collected", "r"),
         ev.Recovered(AT, "lost", TASK, "failed", "the API no longer knows it"),
         ev.Exported(AT, "still", "/p/out/fox/still.png", "written"),
@@ -124,16 +128,10 @@ def test_retries_that_are_used_up_end_as_the_node_did(state: S) -> None:
     assert ("Rejected: not sent again unasked (1)" in text) is (state is S.REJECTED)
 
 
-def test_what_is_over_the_balance_or_a_cap_nobody_named() -> None:
-    text = shown(folded(ev.OverCap(AT, "a#1", "balance", 3), ev.OverCap(AT, "b#1", "run-cap", 3)), 3)
-    assert "Did not fit the balance: a; buy credits and apply again." in text
-    assert "Did not fit the cap: b; raise --max-credits and apply again." in text
-
-
 def test_a_day_that_is_used_up_is_no_failure() -> None:
-    text = shown(folded(*failed("a", Verdict.PAUSE_MODEL, None)), 3)
+    text = shown(folded(*failed("a", Verdict.PAUSE_MODEL, None)), 3, width=200)
     assert "Failed" not in text
-    assert "Waiting for the day's quota: a." in text
+    assert "The day's generations are used; the next is free within 24 hours at the latest; 1 node waits: a." in text
     assert "flowrun apply story.yaml --on-quota wait" in text
 
 

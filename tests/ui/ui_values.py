@@ -64,14 +64,15 @@ def step(
 ) -> Step:
     operation, _, model = uses.partition("/")
     low, high = credits if isinstance(credits, tuple) else (credits or 0, credits or 0)
+    cost = fields.pop("cost", Cost(low, high))
     return Step(
         parse(name),
         decision,
         operation,
         model,
         Why(why) if isinstance(why, Reason) else why,
-        takes or (TakeStep(1, decision),),
-        fields.pop("cost", Cost(low, high)),
+        takes or (TakeStep(1, decision, cost=cost),),
+        cost,
         upstream=tuple(map(parse, upstream)),
         **fields,
     )
