@@ -70,7 +70,8 @@ EVENTS = {
     "does not hold.",
     "over-cap": "A take does not fit the credits. `left`: what remains; `credits`: what it would take; `until`: when the day of "
     "`limits.credits_per_day` has room for it.",
-    "caps-told": "What each cap leaves, after a run in which something did not fit.",
+    "caps-told": "What each cap leaves, after a run in which something did not fit; `next_free`: when a used-up model has a "
+    "generation again.",
     "granted": "A take may go on. `how`: `new`, `resumed` (a task in flight), `joined` (another process has it) or `shared`.",
     "submitted": "The API accepted a request. `credits`: the estimate.",
     "progressed": "A task's status or progress changed.",

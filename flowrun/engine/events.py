@@ -159,11 +159,13 @@ class OverCap:
 
 @dataclass(frozen=True, slots=True)
 class CapsTold:
-    """What each cap leaves, once a run in which something did not fit has come to its end."""
+    """What each cap leaves, and when each model whose day is used up has a generation again (epoch seconds, null: nobody
+    knows), once a run in which something did not fit has come to its end."""
 
     type: ClassVar[str] = "caps-told"
     at: float
     caps: tuple[CapLeft, ...]
+    next_free: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,8 +111,10 @@ class Summary:
                 self.waiting[unit] = Waiting(self._models.get(unit, ""), until)
             case ev.OverCap(unit=unit, cap=cap, left=left, credits=credits, until=until):
                 self.over[unit] = Unfit(cap, credits, left, until)
-            case ev.CapsTold(caps=caps):
+            case ev.CapsTold(caps=caps, next_free=times):
                 self.caps = caps
+                told = {unit: times.get(each.model, each.until) for unit, each in self.waiting.items()}
+                self.waiting = {unit: Waiting(self.waiting[unit].model, until) for unit, until in told.items()}
 
     def _decided(self, event: ev.Decided) -> None:
         known = {f"{event.address}#{spec.take}": spec for spec in event.units}

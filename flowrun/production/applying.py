@@ -181,13 +181,15 @@ class Apply:
             (self.emit if self.driver is None else self.driver.tell)(known)
 
     def _tell_caps(self) -> None:
-        """What the caps leave, where something did not fit them."""
-        if self.view is None or not self.summary.over:
+        """What the caps leave, and when a used-up day has room again, where something did not fit."""
+        if self.view is None or not (self.summary.over or self.summary.waiting):
             return
-        bound = self.bound
-        left = bound.ledger.left(self.run, str(bound.project), self._limits(""))
+        bound, ledger = self.bound, self.bound.ledger
+        left = ledger.left(self.run, str(bound.project), self._limits("")) if self.summary.over else ()
         known = tuple(ev.CapLeft(each.cap.value, each.most, each.left, each.until) for each in left)
-        self.emit(ev.CapsTold(bound.around.clock.now(), known))
+        models = sorted({each.model for each in self.summary.waiting.values()})
+        next_free = {model: ledger.next_in_day(model, self._limits(model)) for model in models}
+        self.emit(ev.CapsTold(bound.around.clock.now(), known, next_free))
 
     def _recovery(self, deciding: Deciding) -> Recovery:
         store = self.bound.store

@@ -142,7 +142,7 @@ def test_a_plan_says_beforehand_what_fits_in_the_order_in_which_it_runs() -> Non
     assert "  Fits     55 credits ($0.55), in this order: c, a, cut\n" in text  # what others wait for comes first
     assert "           over the cap: 50 credits of b, d; all of it takes --max-credits 105" in text
     written = text_of(*steps, columns=200, **under_caps(plan_of(*steps), run_cap=60), written=60)
-    assert "; all of it takes limits.credits: 105 in the manifest\n" in written
+    assert "; all of it takes limits.credits: 105 in the manifest" in written
 
 
 def test_a_plan_under_a_days_cap() -> None:
