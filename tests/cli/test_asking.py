@@ -16,6 +16,7 @@ from flowrun.cli.apply import _Asker, _Stopwatch
 from flowrun.cli.output import Output
 from flowrun.engine.events import RunEnded, RunStarted
 from flowrun.ids import RunId
+from flowrun.production.budget import Caps
 from flowrun.production.options import Options
 from flowrun.production.production import Proposal
 
@@ -75,3 +76,22 @@ def test_only_the_run_itself_takes_time(monkeypatch: pytest.MonkeyPatch) -> None
     watch.take_in(RunEnded(0.0, 0, {}))
     now[0] = 437.0  # a command was told
     assert watch.seconds == 7.0
+
+
+@pytest.mark.parametrize(
+    ("caps", "spends"),
+    [(Caps(), False), (Caps(day=500), True), (Caps(asked=500), True), (Caps(written=500), True)],
+)
+def test_without_a_terminal_any_cap_lets_an_apply_spend_that_much(
+    proposal: Proposal, monkeypatch: pytest.MonkeyPatch, caps: Caps, spends: bool
+) -> None:
+    monkeypatch.setattr("flowrun.cli.apply.can_ask", lambda: False)
+    assert asker().confirm(replace(proposal, cap=caps.run, caps=caps)) is spends
+
+
+def test_on_a_terminal_a_cap_does_not_take_the_question_away(
+    proposal: Proposal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flowrun.cli.apply.can_ask", lambda: True)
+    monkeypatch.setattr(click, "confirm", lambda *arguments, **more: False)
+    assert not asker().confirm(replace(proposal, caps=Caps(day=500)))
