@@ -69,8 +69,7 @@ class Proposal:
 
     `balance` in credits, None: the API was not asked or did not answer. `daily_left`: generations that the day still has,
     for each model that may run; None: no limit. `daily_next`: when (epoch seconds) the day of a model of which more may run
-    than it has left has a further one, None: not known. `seconds`: expected duration, None where nothing would run. `cap`: the
-    most credits an apply would commit. `exports`: files that an apply would write from results that are here already. `caps`:
+    than it has left has a further one, None: not known. `seconds`: expected duration, None where nothing would run. `exports`: files that an apply would write from results that are here already. `caps`:
     all there are, and `left` what each leaves now; `foreseen`: what fits them, None where nothing would run. `at`: when the
     plan was made (epoch seconds).
     """
@@ -79,7 +78,6 @@ class Proposal:
     balance: int | None
     daily_left: Mapping[str, int | None]
     seconds: float | None
-    cap: int | None
     provider: str
     banner: str | None
     exports: int = 0
@@ -104,6 +102,11 @@ class Proposal:
         )
         document: dict[str, Any] = made.model_dump(mode="json")
         return document
+
+    @property
+    def cap(self) -> int | None:
+        """The most credits that an apply would commit, None: no such cap."""
+        return self.caps.run
 
     @property
     def changes(self) -> bool:
@@ -414,7 +417,6 @@ class Production:
             view.organization.balance if view else None,
             _daily_left(plan, view),
             foreseen.seconds if foreseen else None,
-            caps.run,
             at.choice.name,
             at.choice.banner,
             caps=caps,

@@ -86,7 +86,7 @@ def test_without_a_terminal_any_cap_lets_an_apply_spend_that_much(
     proposal: Proposal, monkeypatch: pytest.MonkeyPatch, caps: Caps, spends: bool
 ) -> None:
     monkeypatch.setattr("flowrun.cli.apply.can_ask", lambda: False)
-    assert asker().confirm(replace(proposal, cap=caps.run, caps=caps)) is spends
+    assert asker().confirm(replace(proposal, caps=caps)) is spends
 
 
 def test_on_a_terminal_a_cap_does_not_take_the_question_away(

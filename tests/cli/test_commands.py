@@ -14,6 +14,7 @@ import pytest
 from flowrun import load
 from flowrun.cli.apply import _Asker
 from flowrun.cli.output import Output
+from flowrun.production.budget import Caps
 from flowrun.production.options import Options
 from flowrun.production.production import Proposal
 from flowrun.sandbox.service import Sandbox
@@ -275,7 +276,7 @@ class TestConfirmation:
 
     def test_nobody_there(self, monkeypatch: pytest.MonkeyPatch, proposal: Proposal) -> None:
         assert self.asked(monkeypatch, proposal, terminal=False) == (False, 0)
-        assert self.asked(monkeypatch, replace(proposal, cap=10), terminal=False) == (True, 0)
+        assert self.asked(monkeypatch, replace(proposal, caps=Caps(asked=10)), terminal=False) == (True, 0)
 
     def test_the_sandbox_asks_nobody(self, monkeypatch: pytest.MonkeyPatch, proposal: Proposal) -> None:
         assert self.asked(monkeypatch, replace(proposal, provider="sandbox"), terminal=True) == (True, 0)
