@@ -69,9 +69,9 @@ class Proposal:
 
     `balance` in credits, None: the API was not asked or did not answer. `daily_left`: generations that the day still has,
     for each model that may run; None: no limit. `daily_next`: when (epoch seconds) the day of a model of which more may run
-    than it has left has a further one, None: not known. `seconds`: expected duration, None where nothing would run. `exports`: files that an apply would write from results that are here already. `caps`:
-    all there are, and `left` what each leaves now; `foreseen`: what fits them, None where nothing would run. `at`: when the
-    plan was made (epoch seconds).
+    than it has left has a further one, None: not known. `seconds`: expected duration, None where nothing would run. `exports`:
+    files that an apply would write from results that are here already. `caps`: all there are, and `left` what each leaves now;
+    `foreseen`: what fits them, None where nothing would run. `at`: when the plan was made (epoch seconds).
     """
 
     plan: Plan
