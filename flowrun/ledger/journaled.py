@@ -45,6 +45,9 @@ class _Heard(Generic[Row]):
     def total(self, choice: Where, *columns: str) -> int:
         return self._inner.total(choice, *columns)
 
+    def amounts(self, choice: Where, *columns: str) -> list[tuple[float, int]]:
+        return self._inner.amounts(choice, *columns)
+
     def least(self, choice: Where, column: str) -> float | None:
         return self._inner.least(choice, column)
 

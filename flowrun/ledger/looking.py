@@ -74,6 +74,9 @@ class _JoinedTable(Generic[Row]):
     def total(self, choice: Where, *columns: str) -> int:
         return sum(amount(row, columns) for row in self.find(choice))
 
+    def amounts(self, choice: Where, *columns: str) -> list[tuple[float, int]]:
+        return sorted(each for part in self._parts for each in part.amounts(choice, *columns))
+
     def least(self, choice: Where, column: str) -> float | None:
         values = (getattr(row, column) for row in self.find(choice))
         return min((value for value in values if value is not None), default=None)
