@@ -17,6 +17,7 @@ from flowrun.ledger.protocol import Ledger
 from flowrun.ledger.rules import DAY
 
 BEFORE, AFTER = "before", "after"  # under which the readings stand in an intent's evidence: one, and several
+TAKEN_UP = "taken-up"  # stands in the evidence of a request that came from another account's ledger
 APART = 60.0  # seconds between two readings that are to confirm each other
 MARGIN = 300.0  # seconds by which the API's clock and ours may differ about when a creation leaves the day
 
@@ -90,7 +91,8 @@ def weigh(before: Reading | None, first: Reading, second: Reading) -> Finding:
 
 
 def before_of(evidence: Mapping[str, Any]) -> Reading | None:
-    return _reading(evidence.get(BEFORE))
+    """None too where it was held against another ledger, and perhaps told by another organization: that says nothing here."""
+    return None if TAKEN_UP in evidence else _reading(evidence.get(BEFORE))
 
 
 def after_of(evidence: Mapping[str, Any]) -> tuple[Reading, ...]:

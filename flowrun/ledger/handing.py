@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 
 from flowrun.ids import ActionKey, IntentId, OwnerId
 from flowrun.ledger import counting, rules
+from flowrun.ledger.evidence import TAKEN_UP
 from flowrun.ledger.protocol import IntentOutcome, IntentRow, TaskRow
 from flowrun.ledger.tables import DocumentRow, Tables, next_number, where
 
@@ -125,7 +126,7 @@ def _arrived(tables: Tables, row: IntentRow) -> IntentId:
     there = _found(tables, row)
     if there is None or is_left_behind(there):
         name = IntentId(next_number(tables, "intent")) if there is None else there.intent
-        tables.intents.put(replace(row, intent=name))
+        tables.intents.put(replace(row, intent=name, evidence={**row.evidence, TAKEN_UP: True}))
         return name
     if row.task is not None and there.outcome is not IntentOutcome.ACCEPTED:
         answered = rules.accepted(there, row.task, row.decided_at or row.intended_at, row.credits)

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from flowrun.ids import OwnerId, TaskId
+from flowrun.ledger.evidence import TAKEN_UP
 from flowrun.ledger.handing import LedgerInUseError
 from flowrun.ledger.looking import joined
 from flowrun.ledger.protocol import Adopted, Forgotten, Join, LimitName, Limits, Mine, Succeeded, Wait
@@ -62,7 +63,7 @@ class HandingKit:
         assert moved == doc
         assert after == replace(before, intent=after.intent)
         assert after.intent != before.intent, "numbers belong to a ledger, and that one was taken here"
-        assert present.ledger.evidence(task) == {"before": 1}
+        assert present.ledger.evidence(task) == {"before": 1, TAKEN_UP: True}
         row = present.ledger.tables.intents.get(after.intent)
         assert (row.task, row.intended_at, row.decided_at, row.owner, row.run) == (task, START, START, "anne", RUN)
 
@@ -84,7 +85,11 @@ class HandingKit:
         bench.ledger.lost(intent, {"key": "former"})
         move(bench, present)
         (row,) = present.ledger.uncertain()
-        assert (row.evidence, row.intended_at, row.credits) == ({"before": 1, "key": "former"}, START, 5)
+        assert (row.evidence, row.intended_at, row.credits) == (
+            {"before": 1, "key": "former", TAKEN_UP: True},
+            START,
+            5,
+        )
         assert bench.ledger.uncertain() == bench.ledger.unanswered() == ()
         present.ledger.decide(row.intent, Adopted(TaskId("found")))
         assert [task.task for task, _ in present.ledger.open()] == ["found"]
@@ -167,13 +172,14 @@ class HandingKit:
     def test_going_back_moves_it_back(self, bench, present):
         task, doubt = bench.submitted(), bench.intended("doubt")
         bench.ledger.lost(doubt, {})
-        before = bench.ledger.open(), bench.ledger.uncertain()
+        tasks, (row,) = bench.ledger.open(), bench.ledger.uncertain()
         for _ in range(2):
             move(bench, present)
             move(present, bench)
-        assert (bench.ledger.open(), bench.ledger.uncertain()) == before, "under the numbers they had"
+        assert bench.ledger.open() == tasks, "under the numbers they had"
+        assert bench.ledger.uncertain() == (replace(row, evidence={**row.evidence, TAKEN_UP: True}),)
         assert (present.ledger.open(), present.ledger.uncertain()) == ((), ())
-        assert bench.ledger.evidence(task) == {"before": 1}
+        assert bench.ledger.evidence(task) == {"before": 1, TAKEN_UP: True}
 
     def test_an_id_that_comes_late_to_a_moved_request_is_kept_and_follows(self, bench, present):
         intent = bench.intended()
@@ -234,7 +240,7 @@ class HandingKit:
             assert facts[a_doc().key].failure is not None
             assert len(facts[a_doc("doubt").key].uncertain) == 1
             assert [row.task for row, _ in both.open()] == [task]
-            assert (len(both.uncertain()), both.evidence(task)) == (1, {"before": 1})
+            assert (len(both.uncertain()), both.evidence(task)) == (1, {"before": 1, TAKEN_UP: True})
             assert both.committed(RUN) == 10
             asked = [[each.task for each in tasks] for _, tasks in both.requests(0, START + DAY)]
             assert sorted(asked) == [[], ["failed"], [task]]

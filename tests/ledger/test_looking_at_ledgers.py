@@ -57,6 +57,21 @@ def test_it_waits_for_no_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             writer.heartbeat(OwnerId("o"))
 
 
+def test_an_earlier_format_is_read_and_left_to_who_writes(tmp_path: Path) -> None:
+    path = tmp_path / "x.sqlite3"
+    fill(path, "a")
+    back = (f"DROP INDEX {table}_project; ALTER TABLE {table} DROP COLUMN project;" for table in ("claims", "intents"))
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.executescript(" ".join(back) + "PRAGMA user_version=1; PRAGMA wal_checkpoint(TRUNCATE);")
+    before = path.read_bytes()
+    with closing(look_at(path, now)) as ledger:
+        assert [row.task for row, _ in ledger.open()] == ["a"]
+        assert [row.project for row, _ in ledger.requests(0.0, 2000.0)] == ["p"]
+        with pytest.raises(OSError, match="readonly"):
+            ledger.heartbeat(OwnerId("o"))
+    assert path.read_bytes() == before
+
+
 def test_what_is_no_ledger_is_told_and_left(tmp_path: Path) -> None:
     (tmp_path / "x.sqlite3").write_text("a letter")
     with pytest.raises(LedgerDamagedError):

@@ -285,6 +285,22 @@ def test_two_that_begin_under_two_keys_do_not_both_go_on(
     assert left_in(stage, OLD) == (0, 0)
 
 
+def test_who_asks_a_person_is_at_work_though_nothing_is_claimed_yet(
+    tmp_path: Path, studio: Organizations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = live(tmp_path, studio, monkeypatch)
+
+    def meanwhile(proposal: Any) -> bool:
+        other = live(tmp_path, studio, monkeypatch, NEW)
+        other.now = stage.now + 5.0
+        with pytest.raises(FlowrunError, match=f"at work in this project under the account '{account(OLD)}'"):
+            in_thread(other.apply)
+        return True
+
+    done = stage.apply(confirm=meanwhile)
+    assert (done.exit, done.summary.submitted, studio.submissions()) == (Exit.DONE, 3, 3)
+
+
 def in_thread(work: Any) -> Any:
     """Virtual time runs one loop a thread."""
     with ThreadPoolExecutor(1) as pool:
@@ -379,6 +395,22 @@ def test_a_request_that_a_killed_process_sent_is_uncertain_under_the_new_key(
     assert done.exit is Exit.UNKNOWN
     assert studio.submissions() == 3, "only what was never sent"
     assert left_in(stage, NEW) == (0, sent)
+
+
+@pytest.mark.parametrize("key", [FOREIGN, NEW])
+def test_counters_do_not_settle_what_was_sent_under_another_account(
+    tmp_path: Path, studio: Organizations, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    """Another organization has counted nothing, which says nothing of the first."""
+    studio.scenario = "faults: [{on: text_to_image, match: {nth: 1}, do: {lost: after}}]\n"
+    stage = live(tmp_path, studio, monkeypatch)
+    stage.edit("[fox, owl, hare]", "[fox]")
+    (stage.root / "flowrun.toml").write_text('provider.uncertain = "trust-counters"\n')
+    assert stage.apply().exit is Exit.UNKNOWN
+    stage.use(key)
+    done = stage.apply()
+    assert (done.exit, done.summary.submitted) == (Exit.UNKNOWN, 0)
+    assert left_in(stage, key) == (0, 1)
 
 
 # -- saved plans
