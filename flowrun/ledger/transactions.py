@@ -274,9 +274,9 @@ class FactLedger(Ledger):
     # ---- from one ledger into another --------------------------------------------------------------------------------
 
     def hand_over(
-        self, store: str, to: str, take_in: Callable[[Handed], None], is_of_store: Callable[[OwnerId], bool]
+        self, store: str, to: str, receive: Callable[[Handed], None], is_of_store: Callable[[OwnerId], bool]
     ) -> Handed:
-        """Give what `store` has unsettled here into the hands of another ledger, the one of the account `to`. `take_in`: has
+        """Give what `store` has unsettled here into the hands of another ledger, the one of the account `to`. `receive`: has
         it durable there when it returns; only then it is gone from here. `is_of_store`: whether an owner works for the store.
 
         Dead owners must be reaped first. Raises LedgerInUseError, and nothing was moved, where a live one is at work.
@@ -287,11 +287,11 @@ class FactLedger(Ledger):
             return handed
         with self._tables.writing():
             handed = handing.ready(self._tables, store, is_of_store)
-            take_in(handed)
+            receive(handed)
             handing.let_go(self._tables, handed, to)
         return handed
 
-    def take_in(self, handed: Handed) -> None:
+    def receive(self, handed: Handed) -> None:
         """What another ledger hands over; what is here already stays as it is, so that it may be handed over again."""
         with self._tables.writing():
             handing.arrive(self._tables, handed)

@@ -51,7 +51,7 @@ def _move(former: FactLedger, account: str, at: Bound) -> None:
     store = at.ledgers.store
     former.reap(REAP_AFTER, is_gone)
     try:
-        moved = former.hand_over(store, at.account, at.ledger.take_in, lambda owner: works_for(owner, store))
+        moved = former.hand_over(store, at.account, at.ledger.receive, lambda owner: works_for(owner, store))
     except LedgerInUseError as error:
         raise _in_use(account, at) from error
     if moved:

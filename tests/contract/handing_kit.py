@@ -31,19 +31,19 @@ def nobody(owner: OwnerId) -> bool:
 def move(source: Bench, target: Bench, *, reap: bool = True):
     if reap:
         source.reap_all()
-    return source.ledger.hand_over(STORE, "new", target.ledger.take_in, nobody)
+    return source.ledger.hand_over(STORE, "new", target.ledger.receive, nobody)
 
 
 def cut(source: Bench, target: Bench) -> None:
     """A move that the power cuts between the two commits."""
     source.reap_all()
 
-    def take_in(handed):
-        target.ledger.take_in(handed)
+    def receive(handed):
+        target.ledger.receive(handed)
         raise PowerCutError
 
     with pytest.raises(PowerCutError):
-        source.ledger.hand_over(STORE, "new", take_in, nobody)
+        source.ledger.hand_over(STORE, "new", receive, nobody)
 
 
 def intents(bench: Bench):
@@ -141,9 +141,9 @@ class HandingKit:
     def test_who_was_heard_of_and_works_for_the_store_is_at_work(self, bench, present):
         bench.ledger.heartbeat(BOB)
         bench.ledger.heartbeat(CAROL)
-        assert not bench.ledger.hand_over(STORE, "new", present.ledger.take_in, nobody)
+        assert not bench.ledger.hand_over(STORE, "new", present.ledger.receive, nobody)
         with pytest.raises(LedgerInUseError) as busy:
-            bench.ledger.hand_over(STORE, "new", present.ledger.take_in, lambda owner: owner == BOB)
+            bench.ledger.hand_over(STORE, "new", present.ledger.receive, lambda owner: owner == BOB)
         assert busy.value.owners == (BOB,)
 
     # -- crashes, again, and back

@@ -36,7 +36,7 @@ FLOW = """
     outputs: {film: "{{ nodes.shot.output }}"}
 """
 LEDGER = ("claim", "reserve", "intend", "submitted", "ended", "settle", "release", "retire", "heartbeat", "reap", "hand_over",
-          "take_in")  # fmt: skip
+          "receive")  # fmt: skip
 PORTS: tuple[tuple[type, tuple[str, ...]], ...] = (
     (SqliteLedger, LEDGER),
     (DiskResults, ("commit", "flowed")),

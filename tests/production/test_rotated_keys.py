@@ -194,14 +194,14 @@ def test_a_crash_between_the_two_ledgers_pays_nothing_twice(
     stage = live(tmp_path, studio, monkeypatch)
     interrupt_after(stage, 3)
     stage.use(NEW)
-    taken_in = SqliteLedger.take_in
+    received = SqliteLedger.receive
 
     def cut(self: SqliteLedger, handed: Any) -> None:
-        taken_in(self, handed)
+        received(self, handed)
         raise OSError("the power went")
 
     with monkeypatch.context() as crash:
-        crash.setattr(SqliteLedger, "take_in", cut)
+        crash.setattr(SqliteLedger, "receive", cut)
         with pytest.raises(OSError, match="power"):
             stage.apply()
     assert left_in(stage, OLD) == left_in(stage, NEW) == (3, 0)
