@@ -16,11 +16,16 @@ def account_of(secret: Secret) -> str:
     return hashlib.sha256(secret.reveal().encode()).hexdigest()[:16]
 
 
+def is_account(name: str) -> bool:
+    """Whether an account may be called so."""
+    return _SAFE.fullmatch(name) is not None
+
+
 def ledger_path(state_dir: Path, account: str) -> Path:
     """The ledger's file. `account`: of `account_of`, or the name several keys of one organization share.
 
     Raises ValueError for a name that is no plain file name.
     """
-    if not _SAFE.fullmatch(account):
+    if not is_account(account):
         raise ValueError(f"an account's name is 1-80 letters, digits, '_', '-' or '.', not {account!r}")
     return state_dir / "ledgers" / f"{account}.sqlite3"

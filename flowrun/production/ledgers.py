@@ -7,12 +7,12 @@ that was rotated, or `provider.account` set anew, makes another account. Taking 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from flowrun.files import write_atomic
-from flowrun.ledger.location import account_of, ledger_path
+from flowrun.ledger.location import account_of, is_account, ledger_path
 from flowrun.ledger.looking import look_at
 from flowrun.production.provider import Choice
 
@@ -35,10 +35,9 @@ class Ledgers:
 
     def used(self) -> list[str]:
         """Accounts whose ledgers this store has worked with, the latest first."""
-        with suppress(FileNotFoundError, NotADirectoryError):
-            noted = [(each.stat().st_mtime_ns, each.name) for each in (self.root / LEDGERS_USED).iterdir()]
-            return [name for _, name in sorted(noted, reverse=True) if not name.startswith(".")]
-        return []
+        folder = self.root / LEDGERS_USED
+        names = [each.name for each in folder.iterdir() if is_account(each.name)] if folder.is_dir() else []
+        return sorted(names, key=lambda name: (_noted_at(folder / name), name), reverse=True)
 
     def note(self, account: str) -> None:
         """Before anything is written to its ledger. Raises OSError."""
@@ -66,6 +65,14 @@ class Ledgers:
         reaped too. Raises LedgerDamagedError, OSError."""
         with closing(look_at(self.path(account), self.now)) as ledger:
             return bool(ledger.open(store) or [row for row in ledger.unanswered() if store in (None, row.origin.store)])
+
+
+def _noted_at(path: Path) -> int:
+    """0 for a note that was taken away just now."""
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def account_name(choice: Choice, named: str | None, ledgers: Ledgers) -> str:
