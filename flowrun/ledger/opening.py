@@ -38,11 +38,12 @@ def opened(path: Path, *, reading: bool = False) -> sqlite3.Connection:
         connection = _connect(path)
         try:
             _set_up(connection)
+            if reading and _version(connection) in MIGRATIONS:
+                connection = _apart(connection)
+            _upgrade(connection)
             if reading:
                 connection.execute("PRAGMA query_only=ON")
-            else:
-                _upgrade(connection)
-            _check(connection, path, reading)
+            _check(connection, path)
         except BaseException:
             connection.close()
             raise
@@ -120,6 +121,14 @@ def _set_up(connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA {setting}")
 
 
+def _apart(connection: sqlite3.Connection) -> sqlite3.Connection:
+    """A copy in memory: for who only reads an earlier format, and leaves upgrading the file to who writes."""
+    with closing(connection):
+        copy = sqlite3.connect(":memory:", isolation_level=None)
+        connection.backup(copy)
+    return copy
+
+
 def _upgrade(connection: sqlite3.Connection) -> None:
     """From the format of an earlier flowrun to this one's, whole or not at all; of two that do it at once one finds it done."""
     if _version(connection) not in MIGRATIONS:
@@ -136,11 +145,8 @@ def _version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def _check(connection: sqlite3.Connection, path: Path, reading: bool) -> None:
-    version = _version(connection)
-    if reading and version in MIGRATIONS:  # whoever only looks upgrades nothing
-        raise LedgerFormatError(f"the ledger {path} has the earlier format {version}; the next apply upgrades it.")
-    if version != VERSION:
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    if (version := _version(connection)) != VERSION:
         raise LedgerFormatError(
             f"the ledger {path} has format {version}, this flowrun reads {VERSION}. Nothing was written."
             " Use the version of flowrun that wrote it, or a newer one."
