@@ -11,13 +11,14 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import gmtime, strftime
-from typing import Any
+from typing import Any, TypeVar
 
 from flowrun.files import sync_directory, write_atomic
 from flowrun.ids import OwnerId, RunId
 from flowrun.ledger.protocol import RegisteredRun
 
 FORMAT = 1
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +40,31 @@ class Gaps:
         """Whether anything is unknown."""
         return bool(self.missing or self.torn or self.numbers or self.copies or self.no_copy or self.unread)
 
+    def beside(self, other: Gaps | None) -> Gaps:
+        """What is unknown by this one or by an earlier one that nobody has agreed to."""
+        if other is None:
+            return self
+        return replace(
+            self,
+            since=None if self.since is None or other.since is None else min(self.since, other.since),
+            missing=_both(other.missing, self.missing),
+            torn=_both(other.torn, self.torn),
+            numbers=_both(other.numbers, self.numbers),
+            copies=max(self.copies, other.copies),
+            no_copy=self.no_copy or other.no_copy,
+            unread=self.unread or other.unread,
+        )
+
     def without(self, runs: Iterable[RunId], numbers: Iterable[int]) -> Gaps:
         """Once the journals of these runs have turned up, with these transactions in them."""
         found, known = set(runs), set(numbers)
         missing = tuple(each for each in self.missing if each.run not in found)
         return replace(self, missing=missing, numbers=tuple(each for each in self.numbers if each not in known))
+
+
+def _both(some: tuple[Item, ...], more: tuple[Item, ...]) -> tuple[Item, ...]:
+    """Each once."""
+    return tuple(dict.fromkeys((*some, *more)))
 
 
 def gaps_path(ledger: Path) -> Path:

@@ -13,7 +13,7 @@ from typing import Generic
 
 from flowrun.ids import ActionKey
 from flowrun.ledger import journal as lines
-from flowrun.ledger.protocol import IntentRow, Journal, OwnerRow, RegisteredRun, TaskRow
+from flowrun.ledger.protocol import IntentOutcome, IntentRow, Journal, OwnerRow, RegisteredRun, TaskRow
 from flowrun.ledger.tables import ClaimRow, CounterRow, DocumentRow, Row, Table, Tables, Where, next_number
 
 TRANSACTIONS = "transaction"  # the counter of transactions that wrote facts
@@ -108,9 +108,18 @@ class JournaledTables:
         rows: list[IntentRow | TaskRow] = [*self._intents.values(), *self._tasks.values()]
         documents = self._unknown({row.key for row in rows})
         number = next_number(self.inner, TRANSACTIONS)
-        self._journal.write(lines.line(number, self._now(), (*documents, *rows)))
+        try:
+            self._journal.write(lines.line(number, self._now(), (*documents, *rows)))
+        except OSError:
+            if self._is_intent():
+                raise
+            return None  # what has happened at the API must not be lost to the ledger for that; the number is missed
         self._documents.update({each.key: each for each in documents})
         return number
+
+    def _is_intent(self) -> bool:
+        """Whether a request is about to leave: then nothing goes without its line."""
+        return any(row.outcome is IntentOutcome.OPEN for row in self._intents.values())
 
     def _unknown(self, keys: set[ActionKey]) -> list[DocumentRow]:
         found = (self.inner.documents.get(key) for key in sorted(keys))

@@ -354,8 +354,9 @@ class Ledger(Protocol):
 
     def begin(self, run: RunId, owner: OwnerId, store: str, account: str, journal: Journal) -> None:
         """Register a run before its first claim. From here on each fact that this ledger writes (an intent and what became
-        of it, a task, its settlement, their documents) stands in `journal` before its transaction is durable; one that the
-        journal does not take is not written either (OSError). Reaping or retiring the owner ends its runs."""
+        of it, a task, its settlement, their documents) stands in `journal` before its transaction is durable. Where the journal
+        takes no line (OSError), nothing is intended; what has happened already is written all the same, and is missed there
+        by its number. Reaping or retiring the owner ends its runs."""
         ...
 
     def runs(self) -> tuple[RegisteredRun, ...]:

@@ -19,7 +19,7 @@ from flowrun.files import sync_directory
 from flowrun.ids import OwnerId, RunId
 from flowrun.ledger import journal
 from flowrun.ledger.backups import Backup, Backups, complaint
-from flowrun.ledger.gaps import Gaps, stamp, unused, write_gaps
+from flowrun.ledger.gaps import Gaps, read_gaps, stamp, unused, write_gaps
 from flowrun.ledger.journal import Line, Written
 from flowrun.ledger.journaled import TRANSACTIONS
 from flowrun.ledger.protocol import LedgerDamagedError, LedgerFormatError, RegisteredRun
@@ -101,23 +101,25 @@ def rebuild(path: Path, account: str, read: ReadJournals, present: str, at: floa
         fresh.chmod(0o600)
     with closing(SqliteTables(fresh)) as tables:
         with tables.writing():
-            journals, gaps = _filled(tables, account, read, present, at)
+            found, gaps = _filled(tables, account, read, present, at)
             raise_counter(tables, BACKUPS, max((each.number for each in (good, *bad) if each is not None), default=0))
         tables.checkpoint()
     _sync(fresh)
     lost = good is None and (bool(bad) or path.exists() or bool(_aside(path)))
     since = None if good is None else good.made_at
     gaps = replace(gaps, copies=len(bad) if good else 0, no_copy=lost, since=since)
+    if before := read_gaps(path):
+        gaps = gaps.beside(before.without(*known_in(found)))
     write_gaps(path, gaps)
     aside = _set_aside(path, at)
     fresh.replace(path)
     sync_directory(path.parent)
     damage_mark(path).unlink(missing_ok=True)
-    return Rebuilt(aside, good, journals, gaps)
+    return Rebuilt(aside, good, len(found), gaps)
 
 
-def _filled(tables: Tables, account: str, read: ReadJournals, present: str, at: float) -> tuple[int, Gaps]:
-    """Everything the journals know beyond what `tables` have; how many there were, and what is missing of them."""
+def _filled(tables: Tables, account: str, read: ReadJournals, present: str, at: float) -> tuple[list[Written], Gaps]:
+    """Everything the journals know beyond what `tables` have; those that were found, and what is missing of them."""
     listed = {run.run: run for run in tables.runs.find(where())}
     found = _found(account, read, dict.fromkeys([present, *(run.store for run in listed.values())]))
     epoch, last = (_counter(tables, name) for name in (EPOCH, TRANSACTIONS))
@@ -134,9 +136,17 @@ def _filled(tables: Tables, account: str, read: ReadJournals, present: str, at: 
     raise_counter(tables, EPOCH, max(int(at * 1e6), epoch + 1))
     holes = tuple(sorted(set(range(last + 1, highest + 1)) - numbers)) if epoch else ()
     missing = tuple(run for name, run in listed.items() if run.ended_at is None and name not in found.written)
+    for gone in missing:  # so that it is taken in, should its journal turn up
+        tables.runs.drop(gone.run)
     torn = [each.run for run, each in found.written.items() if each.damaged and (chosen[run] or run in listed)]
     torn += [run for name, run in found.unread.items() if name not in listed]
-    return len(found.written), Gaps(at, None, missing, tuple(torn), holes)
+    return list(found.written.values()), Gaps(at, None, missing, tuple(torn), holes)
+
+
+def known_in(found: Iterable[Written]) -> tuple[list[RunId], list[int]]:
+    """Of these journals: their runs and their transactions."""
+    journals = list(found)
+    return [each.run.run for each in journals], [line.number for each in journals for line in each.lines]
 
 
 def _found(account: str, read: ReadJournals, stores: Iterable[str]) -> _Found:

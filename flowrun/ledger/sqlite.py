@@ -214,7 +214,7 @@ class SqliteLedger(FactLedger):
         """Copy the file as it is now: right after a run began, and after a person's word. Raises LedgerDamagedError, OSError."""
         return self._storage.back_up()
 
-    def take_in_runs(self, journals: Iterable[Written]) -> None:
+    def take_in(self, journals: Iterable[Written]) -> None:
         """Runs that this ledger does not know, with all that they wrote. Nobody of them may be alive."""
         with self._storage.writing():
             adopt_runs(self._storage, journals, self._now())

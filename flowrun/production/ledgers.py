@@ -14,6 +14,8 @@ from pathlib import Path
 from flowrun.files import write_atomic
 from flowrun.ledger.location import account_of, is_account, ledger_path
 from flowrun.ledger.looking import look_at
+from flowrun.ledger.protocol import LedgerDamagedError
+from flowrun.ledger.rebuilding import is_missing
 from flowrun.production.provider import Choice
 
 LEDGERS_USED = "ledgers"
@@ -62,9 +64,15 @@ class Ledgers:
 
     def has_open(self, account: str, store: str | None = None) -> bool:
         """Whether its ledger has unsettled tasks or requests, of one store or any; those of killed processes that nobody has
-        reaped too. Raises LedgerDamagedError, OSError."""
-        with closing(look_at(self.path(account), self.now)) as ledger:
-            return bool(ledger.open(store) or [row for row in ledger.unanswered() if store in (None, row.origin.store)])
+        reaped too. One that is damaged may: nobody knows, until it is mended. Raises OSError."""
+        if is_missing(self.path(account)):
+            return True
+        try:
+            with closing(look_at(self.path(account), self.now)) as ledger:
+                unanswered = [row for row in ledger.unanswered() if store in (None, row.origin.store)]
+                return bool(ledger.open(store) or unanswered)
+        except LedgerDamagedError:
+            return True
 
 
 def _noted_at(path: Path) -> int:

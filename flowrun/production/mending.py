@@ -17,7 +17,7 @@ from flowrun.ledger.journal import Written
 from flowrun.ledger.locking import LedgerLock
 from flowrun.ledger.looking import look_at
 from flowrun.ledger.protocol import LedgerDamagedError, LedgerFormatError, Succeeded
-from flowrun.ledger.rebuilding import Rebuilt, create, found_against, is_missing, rebuild, unlisted
+from flowrun.ledger.rebuilding import Rebuilt, create, found_against, is_missing, known_in, rebuild, unlisted
 from flowrun.ledger.sqlite import SqliteLedger, damage_mark
 from flowrun.ledger.transactions import FactLedger
 from flowrun.plan.whole import Plan
@@ -132,15 +132,13 @@ def _settle_found(ledger: SqliteLedger, store: DiskStore) -> None:
 
 def _taken_in(ledger: SqliteLedger, account: str, store: DiskStore, at: float) -> list[str]:
     """Journals of this project that the ledger knows nothing of: it is younger than they are, or was rebuilt without them."""
-    gaps = read_gaps(ledger.path) or Gaps()
-    sought = {run.run for run in gaps.missing}
-    known = {run.run for run in ledger.runs()} - sought
-    late = unlisted(account, read_journals(str(store.root), known))
+    late = unlisted(account, read_journals(str(store.root), {run.run for run in ledger.runs()}))
     if not late:
         return []
-    ledger.take_in_runs(late)
+    gaps = read_gaps(ledger.path) or Gaps()
+    ledger.take_in(late)
     _settle_found(ledger, store)
-    left = gaps.without((each.run.run for each in late), (line.number for each in late for line in each.lines))
+    left = gaps.without(*known_in(late))
     torn = tuple(each.run for each in late if each.damaged)
     if torn or left != gaps:
         write_gaps(ledger.path, replace(left, at=left.at or at, torn=(*left.torn, *torn)))

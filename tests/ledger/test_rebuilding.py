@@ -373,7 +373,7 @@ def test_runs_that_a_young_ledger_never_heard_of_are_taken_in_under_new_numbers(
     account.now += 50
     ledger = account.begin("/two")
     send(ledger, "b", store="/two")
-    ledger.take_in_runs([late])
+    ledger.take_in([late])
     intents, _, _ = account.facts()
     assert [(row.intent, row.key, row.outcome.value) for row in intents] == [
         (1, a_doc("b").key, "accepted"),
@@ -392,7 +392,7 @@ def test_an_older_line_takes_nothing_back(account: Account) -> None:
     written = journal.read(account.journals["/one"]["run-1"].data)
     assert written is not None
     for count in (1, 2, 3):
-        ledger.take_in_runs([replace(written, lines=written.lines[:count])])
+        ledger.take_in([replace(written, lines=written.lines[:count])])
         assert account.facts() == before
 
 

@@ -322,20 +322,26 @@ def test_a_full_disk_at_the_journal_sends_nothing(tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize(
-    "where", ["flowrun.ledger.sqlite.Backups.make", "flowrun.production.journals.DiskJournal.__init__"]
+    ("place", "name", "good"), [(Backups, "make", 0), (Backups, "make", 1), (DiskJournal, "__init__", 0)]
 )
 def test_a_full_disk_at_the_start_stops_before_anything_is_sent(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: Any, name: str, good: int
 ) -> None:
+    """`good`: how often there was room: for the first copy of a new ledger."""
     stage = Stage(tmp_path, FLOW, scenario=SCENARIO)
+    real, calls = getattr(place, name), []
 
-    def refuse(*args: Any) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    def refuse(*args: Any) -> Any:
+        calls.append(name)
+        if len(calls) > good:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(*args)
 
-    monkeypatch.setattr(where, refuse)
+    monkeypatch.setattr(place, name, refuse)
     with pytest.raises((OSError, FlowrunError), match="No space"):
         stage.apply()
     monkeypatch.undo()
+    assert len(calls) == good + 1
     assert stage.apply().exit is Exit.UNKNOWN
     assert stage.submissions == 5
 
@@ -460,6 +466,31 @@ def test_a_neighbours_journal_that_is_gone_stops_what_would_be_sent_until_it_tur
     one.now = other.now
     done = one.apply()
     assert (done.summary.submitted, one.submissions, done.warnings) == (1, 11, [])
+
+
+def test_a_journal_that_turns_up_after_somebody_agreed_is_taken_in_too(tmp_path: Path) -> None:
+    one, other = neighbours(tmp_path)
+    overwrite(ledger_of(one))
+    (mine,) = journals(other)
+    text = mine.read_bytes()
+    mine.unlink()
+    one.edit("foreach: 3", "foreach: 4")
+    assert one.apply(accept_gaps=True).summary.submitted == 1
+    mine.write_bytes(text)
+    other.now = one.now
+    done = other.apply()
+    assert (done.exit, done.summary.submitted, one.submissions) == (Exit.DONE, 0, 11)
+
+
+def test_a_gap_that_nobody_agreed_to_outlives_another_damage(tmp_path: Path) -> None:
+    one, other = neighbours(tmp_path)
+    overwrite(ledger_of(one))
+    journals(other)[0].unlink()
+    assert one.apply().summary.submitted == 0
+    overwrite(ledger_of(one))
+    one.edit("foreach: 3", "foreach: 4")
+    with pytest.raises(FlowrunError, match="the journal of run"):
+        one.apply()
 
 
 def test_a_ledger_that_was_never_here_takes_in_what_the_store_knows(tmp_path: Path) -> None:
