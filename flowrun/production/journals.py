@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Container
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,31 +31,32 @@ class DiskJournal:
     def __init__(self, path: Path) -> None:
         """Raises OSError: it is there already, or cannot be made."""
         make_folder(path.parent)
-        self._handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o600)
+        self._stream = path.open("xb", buffering=0)
         self._length = 0
+        path.chmod(0o600)
         sync_directory(path.parent)
 
     def write(self, line: bytes) -> None:
         """Whole and durable, or not at all: what a full disk took of it is cut off again. Raises OSError."""
         try:
-            _write_all(self._handle, line)
-            os.fsync(self._handle)
+            _write_all(self._stream, line)
+            os.fsync(self._stream.fileno())
         except OSError:
             with suppress(OSError):
-                os.ftruncate(self._handle, self._length)
+                self._stream.truncate(self._length)
+                self._stream.seek(self._length)
             raise
         self._length += len(line)
 
     def close(self) -> None:
         """Once or more often."""
-        handle, self._handle = self._handle, -1
-        if handle >= 0:
-            os.close(handle)
+        self._stream.close()
 
 
-def _write_all(handle: int, data: bytes) -> None:
+def _write_all(stream: FileIO, data: bytes) -> None:
+    """A file without a buffer may take only some of it."""
     while data:
-        data = data[os.write(handle, data) :]
+        data = data[stream.write(data) :]
 
 
 def register(at: Bound, run: RunId) -> None:

@@ -179,6 +179,18 @@ class Histories(RuleBasedStateMachine):
             self.tasks.append(TaskId(f"t{len(self.tasks)}"))
             self.ask(which, "submitted", self.intents[-1 - number % len(self.intents)], self.tasks[-1], credits)
 
+    @rule(which=st.integers(0, 3), name=st.sampled_from("abcdef"), steps=st.integers(1, 3), good=st.booleans())
+    def generate(self, which, name, steps, good):
+        """One request, so far: sent, answered, settled."""
+        self.claim(which, name, 1, False)
+        if self.claims:
+            sent = len(self.intents)
+            self.intend(which, 0, 5)
+            if len(self.intents) > sent and steps > 1:
+                self.submitted(which, 0, None)
+                if steps > 2:
+                    self.settle(which + steps, 0, 7, good)
+
     @rule(which=st.integers(0, 3), number=st.integers(0, 9), word=st.sampled_from(["refused", "lost"]))
     def unanswered(self, which, number, word):
         if self.intents:

@@ -102,15 +102,18 @@ def test_store_that_is_a_file_is_damaged(tmp_path: Path) -> None:
     assert damaged.value.exit in (Exit.DAMAGED, Exit.SURROUNDINGS)
 
 
-def test_ledger_that_is_no_ledger_is_damaged_and_untouched(tmp_path: Path) -> None:
+def test_ledger_that_is_no_ledger_is_damaged_and_set_aside_by_an_apply_alone(tmp_path: Path) -> None:
     stage = Stage(tmp_path, CHAIN)
     ledger = tmp_path / ".flowrun/sandbox/ledgers/in-process.sqlite3"
     ledger.parent.mkdir(parents=True)
     ledger.write_bytes(b"this is somebody's diary, not a ledger" * 50)
-    with pytest.raises(FlowrunError) as damaged:
-        stage.apply()
-    assert damaged.value.exit is Exit.DAMAGED
-    assert ledger.read_bytes().startswith(b"this is somebody's diary")
+    for work in (stage.plan, stage.apply):
+        with pytest.raises(FlowrunError) as damaged:
+            work()
+        assert damaged.value.exit is Exit.DAMAGED
+        diary = next(iter(ledger.parent.glob("in-process.damaged-*")), ledger)
+        assert (diary == ledger) is (work == stage.plan)
+        assert diary.read_bytes().startswith(b"this is somebody's diary")
 
 
 def test_project_with_a_runway_result_and_no_key_stays_on_runway(tmp_path: Path) -> None:
