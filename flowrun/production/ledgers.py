@@ -49,7 +49,8 @@ class Ledgers:
         """The files of all others that the store has used, the latest first; the key's own too, where another is named."""
         own = [] if choice.key is None else [account_of(choice.key)]
         names = dict.fromkeys([*self.used(), *own]) if choice.name == "runway" else {}
-        return {name: path for name in names if name != account and (path := self.path(name)).exists()}
+        paths = {name: self.path(name) for name in names if name != account}
+        return {name: path for name, path in paths.items() if path.exists() or is_missing(path)}
 
     def path(self, account: str) -> Path:
         return ledger_path(self.state, account)
