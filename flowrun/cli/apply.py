@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import os
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +17,7 @@ import click
 
 from flowrun.cli.flags import FILE, carried, options_of, output_of, planned, repeated, shown
 from flowrun.cli.output import Form, Output, can_ask
+from flowrun.cli.signals import asked, hand_signals
 
 if TYPE_CHECKING:
     from flowrun.engine.events import Event
@@ -73,7 +72,7 @@ def apply(file: Path, yes: bool, on_quota: str | None, verbose: bool, events: st
             if sink is not None:
                 sink.write(event)
 
-        applied = production.apply(confirm=asker.confirm, emit=emit, interruptible=_signals, accept=asker.accept)
+        applied = production.apply(confirm=asker.confirm, emit=emit, interruptible=hand_signals, accept=asker.accept)
     if sink is not None and sink.trouble is not None:
         applied = replace(
             applied, exits=(*applied.exits, Exit.SURROUNDINGS), warnings=[*applied.warnings, sink.trouble]
@@ -98,7 +97,7 @@ class _Asker:
             return False
         for each in words:
             self._output.talk(f"warning: {each}")
-        with _hearing_interrupts():
+        with hearing_interrupts():
             return click.confirm("Submit all the same, and forget about that?", default=False, err=True)
 
     def confirm(self, proposal: Proposal) -> bool:
@@ -116,20 +115,9 @@ class _Asker:
         if is_free:
             return True
         if can_ask():
-            with _hearing_interrupts():
-                return click.confirm("Spend these credits?", default=False, err=True)
+            return asked("Spend these credits?")
         self._output.talk("there is no terminal to ask on: real credits need --yes or --max-credits N")
         return False
-
-
-@contextlib.contextmanager
-def _hearing_interrupts() -> Iterator[None]:
-    """A question is asked inside a running loop, which keeps a Ctrl-C for when it goes on: after the answer."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 class _Stopwatch:
@@ -146,15 +134,6 @@ class _Stopwatch:
     @property
     def seconds(self) -> float:
         return self._to - self._from
-
-
-def _signals(interrupt: Callable[[int], None]) -> None:
-    """Hand Ctrl-C and SIGTERM to the run, where the platform lets the loop have them."""
-    loop = asyncio.get_running_loop()
-    codes = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 143}  # a closed terminal ends it as a request to end does
-    for name, code in codes.items():
-        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError, AttributeError):
-            loop.add_signal_handler(getattr(signal, name), interrupt, code)
 
 
 def _view(output: Output, events: str | None) -> AbstractContextManager[Live | Lines]:

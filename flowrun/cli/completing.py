@@ -71,6 +71,11 @@ def schemas(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> Of
     return _starting(incomplete, lambda: [path.stem for path in schema_file("models.json").parent.glob("*.json")])
 
 
+def runs(ctx: click.Context, _param: click.Parameter, incomplete: str) -> Offered:
+    """Runs of this project, of which something is at the API still."""
+    return _starting(incomplete, lambda: _open_runs(ctx))
+
+
 def shells(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> Offered:
     from flowrun.cli.completion import SHELLS
 
@@ -118,6 +123,17 @@ def _addresses(ctx: click.Context) -> list[str]:
     given = {name: ctx.params[name] for name in ("vars", "vars_files", "profile") if ctx.params.get(name)}
     found = addresses(path, **given)
     return [*found, *(each.partition("[")[0] for each in found)]
+
+
+def _open_runs(ctx: click.Context) -> list[str]:
+    from flowrun.production.in_flight import in_flight
+    from flowrun.production.options import Options, Surroundings
+    from flowrun.store.location import find_project
+
+    if not (find_project(Path.cwd() / "manifest") / ".flowrun").is_dir():
+        return []  # pressing Tab makes no folders
+    options = Options(sandbox=bool(ctx.params.get("sandbox")), scenario=ctx.params.get("scenario"))
+    return [row.run for each in in_flight(options, Surroundings()) for row in each.tasks]
 
 
 def _keys(ctx: click.Context, section: str) -> list[str]:

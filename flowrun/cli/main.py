@@ -25,6 +25,8 @@ _COMMANDS = {  # name -> module that holds it, as a function of the same name
     "runs": "history",
     "show": "history",
     "status": "account",
+    "collect": "stopping",
+    "cancel": "stopping",
     "org": "account",
     "cost": "cost",
     "adopt": "account",

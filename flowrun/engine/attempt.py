@@ -17,7 +17,7 @@ from flowrun.engine.follow import poll_to_end
 from flowrun.engine.ports import Attempt
 from flowrun.engine.submit import submit
 from flowrun.engine.verdicts import disk_errors, judged, of_doubt
-from flowrun.ids import OwnerId
+from flowrun.ids import OwnerId, TaskId
 from flowrun.ledger.protocol import (
     Claim,
     Granted,
@@ -31,7 +31,7 @@ from flowrun.ledger.protocol import (
     Succeeded,
     Wait,
 )
-from flowrun.runway.values import TaskStatus
+from flowrun.runway.values import Task, TaskStatus
 from flowrun.store.protocol import Result, result_id_of
 
 JOIN_CHECK = 2.0  # seconds between two looks at what the owner we joined is doing
@@ -141,20 +141,31 @@ async def carry_out(attempt: Attempt, admission: Go | TakenUp | Joined) -> Carri
 
 
 async def _finish(attempt: Attempt, task: OpenTask, claim: Claim, resumed: bool) -> Carried:
-    """From an open task to its settlement. One that another store waits for is collected here too, and left open there."""
+    """From an open task to its settlement."""
+    with disk_errors(task.task):
+        return await conclude(attempt, task, claim, await poll_to_end(attempt, task.task, resumed))
+
+
+async def conclude(attempt: Attempt, task: OpenTask, claim: Claim, seen: Task) -> Carried:
+    """From a task's end to its settlement: a success is collected. One that another store waits for is collected here too, and
+    left open there. Raises AttemptError for a task that ended otherwise, or cannot be collected."""
     ledger = attempt.ports.ledger
     with disk_errors(task.task):
-        seen = await poll_to_end(attempt, task.task, resumed)
         if seen.status is not TaskStatus.SUCCEEDED:
-            failure, failed, credits = judged(seen, attempt.doc, attempt.place)
-            ledger.settle(task.task, failed, credits)
-            raise AttemptError(failure)
+            judge(attempt, task.task, seen)
         result = await collect(attempt, seen, task.submitted_at)
         if _is_ours(attempt, task):
             ledger.settle(task.task, Succeeded(), seen.charged)
         else:
             ledger.release(claim)
     return Carried(result, made=_is_ours(attempt, task))
+
+
+def judge(attempt: Attempt, task: TaskId, seen: Task) -> NoReturn:
+    """Settle a task that ended without success. Raises AttemptError."""
+    failure, failed, credits = judged(seen, attempt.doc, attempt.place)
+    attempt.ports.ledger.settle(task, failed, credits)
+    raise AttemptError(failure)
 
 
 async def _join(attempt: Attempt, joined: Joined) -> Carried:

@@ -23,7 +23,7 @@ from flowrun.engine.deciding import Deciding
 from flowrun.engine.failure import AttemptError, Failure
 from flowrun.engine.follow import poll_to_end
 from flowrun.engine.placing import masked
-from flowrun.engine.ports import Attempt
+from flowrun.engine.ports import HEARTBEAT, Attempt
 from flowrun.engine.recovery import Recovery
 from flowrun.engine.scheduler import Scheduler
 from flowrun.engine.slots import SlotWatch
@@ -33,7 +33,6 @@ from flowrun.ids import ActionKey, OwnerId, TaskId
 from flowrun.ledger.protocol import LimitName, Over, Wait
 from flowrun.store.protocol import Result
 
-HEARTBEAT = 10.0  # seconds; six of them make REAP_AFTER
 UPLOADS_AT_ONCE = 4
 LAST_LOOK = 30.0  # seconds that a finished run waits for what earlier runs left
 

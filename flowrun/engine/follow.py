@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from flowrun.engine import events as ev
 from flowrun.engine.failure import AttemptError
-from flowrun.engine.ports import SPEAKER, Attempt
-from flowrun.engine.verdicts import of_foreign_task, of_gone_task, of_key, of_timeout, of_unanswered
+from flowrun.engine.ports import CANCELLING, SPEAKER, Attempt
+from flowrun.engine.verdicts import of_foreign_task, of_gone_task, of_key, of_silence, of_timeout, of_unanswered
 from flowrun.ids import TaskId
 from flowrun.runway.errors import GoneError, KeyRefusedError, RunwayError, TransientError
 from flowrun.runway.pace import poll_backoff, poll_delay
@@ -27,39 +27,64 @@ async def poll_to_end(attempt: Attempt, task: TaskId, resumed: bool) -> Task:
     ports, watch = attempt.ports, _Watch(attempt)
     if not resumed:
         await ports.clock.sleep(poll_delay(ports.rng, ports.poll_seconds()))
-    while True:
-        seen = await ask(attempt, task)
-        if seen.status.terminal:
-            ports.ledger.ended(task, seen.status.value)
-            attempt.report(ev.Ended(attempt.now(), attempt.unit, task, seen.status.value))
-            return seen
+    while not (seen := await look(attempt, task)).status.terminal:
         watch.look(seen)
         await ports.clock.sleep(poll_delay(ports.rng, ports.poll_seconds()))
+    return seen
+
+
+async def look(attempt: Attempt, task: TaskId) -> Task:
+    """One answer about the task; where that is its end, the ledger is told. Raises AttemptError as `ask` does."""
+    seen = await ask(attempt, task)
+    if seen.status.terminal:
+        attempt.ports.ledger.ended(task, seen.status.value)
+        attempt.report(ev.Ended(attempt.now(), attempt.unit, task, seen.status.value))
+    return seen
 
 
 async def ask(attempt: Attempt, task: TaskId) -> Task:
-    """One answer about the task, however long the network takes to give it. Raises AttemptError."""
+    """One answer about the task, for as long as the run has patience. A 404 after our own cancelling reads as CANCELLED.
+    Raises AttemptError: gone, not told, the key refused."""
     ports, failures, refusals = attempt.ports, 0, 0
+    patience = attempt.run.patience
     while True:
         try:
             return await ports.provider.task(task)
         except TransientError as error:
             failures += 1
+            if failures == patience:
+                raise AttemptError(of_silence(task, error)) from error
             await ports.clock.sleep(poll_backoff(failures, ports.rng, error.retry_after))
         except GoneError:
-            failure, failed = of_gone_task(task, attempt.doc)
-            ports.ledger.ended(task, GONE)
-            if ports.ledger.evidence(task).get(SPEAKER, ports.speaker) != ports.speaker:
-                raise AttemptError(of_foreign_task(task)) from None
-            ports.ledger.settle(task, failed, None)
-            raise AttemptError(failure) from None
+            return _gone(attempt, task)
         except KeyRefusedError as error:
             raise AttemptError(of_key(error)) from None
         except RunwayError as error:  # no end of the task, whatever the API means by it
             refusals += 1
-            if refusals >= REFUSALS:
+            if refusals >= (REFUSALS if patience is None else patience):
                 raise AttemptError(of_unanswered(task, error)) from error
             await ports.clock.sleep(poll_backoff(refusals, ports.rng))
+
+
+def _gone(attempt: Attempt, task: TaskId) -> Task:
+    """The API does not know the task. Where somebody on this ledger was about to cancel it, that is its end; else it is lost,
+    unless another key sent its request. Raises AttemptError for both."""
+    ledger, known = attempt.ports.ledger, attempt.ports.ledger.evidence(task)
+    if is_foreign(attempt, task):
+        ledger.ended(task, GONE)
+        raise AttemptError(of_foreign_task(task))
+    if CANCELLING in known:
+        return Task(task, TaskStatus.CANCELLED, word=TaskStatus.CANCELLED.value)
+    failure, failed = of_gone_task(task, attempt.doc)
+    ledger.ended(task, GONE)
+    ledger.settle(task, failed, None)
+    raise AttemptError(failure)
+
+
+def is_foreign(attempt: Attempt, task: TaskId) -> bool:
+    """Whether a 404 to our key says nothing: another sent the request, and ours has never seen the task."""
+    known, ours = attempt.ports.ledger.evidence(task), attempt.ports.speaker
+    return ours not in (known.get(SPEAKER, ours), known.get(CANCELLING))
 
 
 class _Watch:

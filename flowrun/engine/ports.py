@@ -24,8 +24,10 @@ from flowrun.store.protocol import Blobs, Results, Uploads
 
 T = TypeVar("T")
 
-REAP_AFTER = 60.0  # seconds without a heartbeat after which an owner counts as dead; the heartbeat beats every 10
+HEARTBEAT = 10.0  # seconds; six of them make REAP_AFTER
+REAP_AFTER = 60.0  # seconds without a heartbeat after which an owner counts as dead
 SPEAKER = "key"  # the name under which a request's evidence tells whose key sent it, as a hash
+CANCELLING = "cancelling"  # the name under which it tells whose key was about to cancel the task, likewise
 SEND_WITHIN = REAP_AFTER / 2  # between intent and request; whoever was away for longer does not send
 
 
@@ -97,6 +99,7 @@ class Run:
     is_gone: Callable[[str], bool] = lambda store: False  # whether a store's folder is no more
     counter: Callable[[str], Reading | None] = lambda model: None  # a model's generations, as last read before now
     trusts_counters: bool = False  # whether two readings may settle a request without an answer
+    patience: int | None = None  # looks at a task that fail in a row before it is let be; None: as long as it takes
 
 
 Report = Callable[[Event], None]

@@ -10,12 +10,13 @@ from typing import Any
 
 from flowrun.action import ActionDoc
 from flowrun.engine import events as ev
-from flowrun.engine.attempt import FoundResult, Go, TakenUp, admit, carry_out
 from flowrun.engine.follow import poll_to_end
 from flowrun.engine.ports import Attempt, Ports, Run
-from flowrun.ids import ActionKey
+from flowrun.engine.visit import Collected, attempt_at, visit
+from flowrun.ids import ActionKey, TaskId
 from flowrun.ledger.protocol import TaskRow
-from flowrun.store.protocol import Pick, Picks, Result
+from flowrun.runway.values import Task
+from flowrun.store.protocol import Picks
 
 
 @dataclass(slots=True)
@@ -57,7 +58,7 @@ class Recovery:
             if isinstance(event, ev.Progressed):  # it goes on at the API: nobody has to wait for it
                 look.set()
 
-        attempt = Attempt(doc, row.origin, row.origin.address, self.ports, self.run, report)
+        attempt = attempt_at(row, doc, self.ports, self.run, report)
         try:
             await self._follow(attempt, row)
         except Exception as error:  # what goes wrong with an old task must not reach this run's own
@@ -67,22 +68,15 @@ class Recovery:
 
     async def _follow(self, attempt: Attempt, row: TaskRow) -> None:
         if row.origin.store != self.store:
-            await poll_to_end(attempt, row.task, True)
+            await _to_its_end(attempt, row.task)
             return
-        admission = admit(attempt)
-        if isinstance(admission, FoundResult):
-            self._pick(attempt, admission.result)
-        elif isinstance(admission, Go):  # settled by somebody meanwhile; nothing is to be sent from here
-            self.ports.ledger.release(admission.claim)
-        elif isinstance(admission, TakenUp):
-            carried = await carry_out(attempt, admission)
-            self._pick(attempt, carried.result)
-            self._tell(attempt, row, "collected", carried.result.id)
-
-    def _pick(self, attempt: Attempt, result: Result) -> None:
-        if attempt.origin.forced:
-            at = attempt.now()
-            self.picks.set(Pick(result.recipe, result.take, result.id, "forced", at, attempt.origin.address))
+        found = await visit(attempt, row, self.picks, _to_its_end)
+        if isinstance(found, Collected) and found.now:
+            self._tell(attempt, row, "collected", found.result.id)
 
     def _tell(self, attempt: Attempt, row: TaskRow, status: str, detail: str) -> None:
         self.emit(ev.Recovered(attempt.now(), row.origin.address, row.task, status, detail))
+
+
+async def _to_its_end(attempt: Attempt, task: TaskId) -> Task:
+    return await poll_to_end(attempt, task, True)

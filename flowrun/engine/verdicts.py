@@ -206,6 +206,12 @@ def of_bug(error: Exception, task: str | None) -> Failure:
     return Failure(Verdict.STOP, "bug", message, "Apply again to take it up.", task)
 
 
+def of_silence(task: str, error: RunwayError) -> Failure:
+    """No answer about a task, as often as a run that does not wait asks for one."""
+    code, rule = Afterwards.UNANSWERED.value, AFTERWARDS[Afterwards.UNANSWERED]
+    return Failure(Verdict.STOP, code, f"{rule.what} ({error})", "It stays on record: try again later.", task)
+
+
 def of_unanswered(task: str, error: RunwayError) -> Failure:
     """The API refuses to tell of a task, again and again, without saying that it is gone."""
     code, rule = Afterwards.NOT_TOLD.value, AFTERWARDS[Afterwards.NOT_TOLD]

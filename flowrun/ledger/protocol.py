@@ -392,6 +392,11 @@ class Ledger(Protocol):
         """What was noted about the request that made the task; nothing for one that no request is on record of."""
         ...
 
+    def note(self, task: TaskId, evidence: Mapping[str, Any]) -> None:
+        """Durably add to what is known of the request that made the task: what is about to be done to the task, too, before it
+        is done. Decides nothing. Raises KeyError for a task that no request is on record of, as for one never heard of."""
+        ...
+
     def document(self, key: ActionKey) -> ActionDoc | None: ...
 
     def last(self, keys: Iterable[ActionKey]) -> Mapping[ActionKey, ActionFacts]:

@@ -130,6 +130,11 @@ def lost(row: IntentRow, evidence: Mapping[str, Any]) -> IntentRow:
     return replace(row, outcome=IntentOutcome.UNCERTAIN, evidence={**row.evidence, **evidence})
 
 
+def noted(row: IntentRow, evidence: Mapping[str, Any]) -> IntentRow:
+    """What is known more of it moves nothing."""
+    return replace(row, evidence={**row.evidence, **evidence})
+
+
 def reaped(row: IntentRow) -> IntentRow:
     """Rule 3: the request may have left."""
     return replace(row, outcome=IntentOutcome.UNCERTAIN)

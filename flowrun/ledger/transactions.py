@@ -202,6 +202,14 @@ class FactLedger(Ledger):
                 intent = self._intent(row.intent)
                 tables.intents.put(replace(intent, charged=(intent.charged or 0) + credits))
 
+    def note(self, task: TaskId, evidence: Mapping[str, Any]) -> None:
+        more = _plain(evidence)
+        with self._tables.writing():
+            row = self._task(task)
+            if row.intent is None:
+                raise KeyError(task)
+            self._tables.intents.put(rules.noted(self._intent(row.intent), more))
+
     def _task(self, task: TaskId) -> TaskRow:
         row = self._tables.tasks.get(task)
         if row is None:

@@ -24,9 +24,7 @@ from flowrun.engine.verdicts import LEDGER_DAMAGED
 from flowrun.graph.address import parse
 from flowrun.graph.model import Graph
 from flowrun.ids import RunId
-from flowrun.ledger.location import account_of
 from flowrun.ledger.protocol import LedgerDamagedError, Limits, Origin, Resend
-from flowrun.media.probe import probe
 from flowrun.plan.model import Decision, Step, TakeStep
 from flowrun.plan.planner import Planner
 from flowrun.plan.whole import Plan
@@ -36,9 +34,9 @@ from flowrun.production.exits import Exit, first
 from flowrun.production.exporting import FolderOwnedError, Named, export_all, make_exporter, name_exports
 from flowrun.production.fetching import fetch_input
 from flowrun.production.journals import register
-from flowrun.production.masking import Masker
 from flowrun.production.organization import OrganizationView, limits_read, models_that_may_run, read_organization
 from flowrun.production.owner import is_gone
+from flowrun.production.porting import make_ports
 from flowrun.production.weighing import trusts_counters
 from flowrun.secret import MASK, Secret
 from flowrun.store.protocol import RunRow, StepRow, StoreDamagedError
@@ -250,25 +248,8 @@ class Apply:
         return self.plan.needs_provider or (self.bound.choice.key is not None and bool(self.bound.ledger.open()))
 
     def _ports(self) -> Ports:
-        bound, around = self.bound, self.bound.around
-        env = {name: _env_value(bound, name) for name in self.graph.flow.env}
-        store = bound.store
-        client = bound.client() if self._asks() else _NoProvider()
-        return Ports(
-            bound.ledger,
-            store.results,
-            store.blobs,
-            store.uploads,
-            client,
-            around.clock,
-            around.offload,
-            probe,
-            around.rng,
-            bound.account,
-            env,
-            speaker="" if bound.choice.key is None else account_of(bound.choice.key),
-            mask=Masker(around.environ.get(name, "") for name in env),
-        )
+        env = {name: _env_value(self.bound, name) for name in self.graph.flow.env}
+        return make_ports(self.bound, self.bound.client() if self._asks() else _NoProvider(), env)
 
     def _origin(self, step: Step, take: TakeStep, forced: bool) -> Origin:
         flow = self.graph.flow

@@ -13,6 +13,7 @@ from flowrun.ui.numbers import credits, plural
 from flowrun.ui.paint import palette
 from flowrun.ui.recipe_text import recipe_text
 from flowrun.ui.runs_text import (
+    OPEN_WAYS,
     doubt_words,
     former_words,
     meanings,
@@ -57,14 +58,16 @@ def status_markdown(tasks: Sequence[TaskRow], uncertain: Sequence[IntentRow], ac
         parts += ["Nothing is in flight."]
     else:
         parts += [markdown(open_words(tasks)), cells_table(tasks_cells(tasks, _WIDE), (0, 1, 4), what="task")]
+        parts += [fenced(ways_on(OPEN_WAYS, ""), "command")]
     if uncertain:
         title = f"#### Uncertain: {plural(len(uncertain), 'submission needs', 'submissions need')} your decision"
         commands = [line for row in uncertain for line in ways_on(doubt_words(row)[1], "")]
-        parts += [title, listing(map(_doubt, uncertain), "submission"), fenced(commands, "command")]
+        parts += [title, listing(map(doubt_item, uncertain), "submission"), fenced(commands, "command")]
     return page(parts, more="`flowrun status` shows all.")
 
 
-def _doubt(row: IntentRow) -> str:
+def doubt_item(row: IntentRow) -> str:
+    """An unanswered request, as an item of a list."""
     return f"- {code(row.origin.address)} of {code(row.origin.manifest)}: {markdown(doubt_words(row)[0])}"
 
 

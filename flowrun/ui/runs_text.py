@@ -152,10 +152,15 @@ def status_text(
     paint = palette(colour)
     parts = [] if account is None else [*hanging("", safe(former_words(account)), width), ""]
     parts += _open_lines(tasks, paint, width)
-    if uncertain:
-        parts += ["", paint(f"Uncertain: these need your decision ({number(len(uncertain))})", "bold")]
-        parts += [line for row in uncertain for line in _uncertain_lines(row, width)]
-    return _lines(parts)
+    return _lines([*parts, *uncertain_part(uncertain, paint, width)])
+
+
+def uncertain_part(rows: Sequence[IntentRow], paint: Paint, columns: int) -> list[str]:
+    """Unanswered requests with the ways on, below a blank line; empty without any."""
+    if not rows:
+        return []
+    title = paint(f"Uncertain: these need your decision ({number(len(rows))})", "bold")
+    return ["", title, *(line for row in rows for line in _uncertain_lines(row, columns))]
 
 
 def former_words(account: str) -> str:
@@ -168,7 +173,10 @@ def _open_lines(tasks: Sequence[TaskRow], paint: Paint, columns: int) -> list[st
     rows = tasks_cells(tasks, max(18, columns - 82))
     if columns < _WITH_MODEL:
         rows = [row[:-1] for row in rows]
-    return [*hanging("", open_words(tasks), columns), "", *table(rows, paint)]
+    return [*hanging("", open_words(tasks), columns), "", *table(rows, paint), "", *ways_on(OPEN_WAYS, "")]
+
+
+OPEN_WAYS = [("download what is done:", "flowrun collect"), ("cancel what runs:", "flowrun cancel")]
 
 
 def open_words(tasks: Sequence[TaskRow]) -> str:

@@ -269,6 +269,23 @@ class IntentKit:
         bench.ledger.lost(intent, {})
         assert bench.ledger.uncertain()[0].evidence == {"counts": [1, 2]}
 
+    def test_a_note_on_a_task_is_added_to_the_evidence_and_moves_nothing(self, bench):
+        task = bench.submitted()
+        before = bench.ledger.last([a_doc().key])
+        more = {"deleting": ["x"]}
+        bench.ledger.note(task, more)
+        more["deleting"].append("y")
+        assert bench.other.evidence(task) == {"before": 1, "deleting": ["x"]}
+        assert bench.other.last([a_doc().key]) == before
+        bench.other.note(task, {"before": 2})
+        assert bench.ledger.evidence(task) == {"before": 2, "deleting": ["x"]}
+        bench.ledger.settle(task, FAILURE, None)
+        assert bench.ledger.evidence(task)["deleting"] == ["x"]
+
+    def test_a_note_on_a_task_never_heard_of_is_refused(self, bench):
+        with pytest.raises(KeyError):
+            bench.ledger.note(TaskId("t"), {})
+
     @pytest.mark.parametrize("evidence", [{"x": {1}}, {"x": float("nan")}])
     def test_evidence_that_is_no_json_writes_nothing(self, bench, evidence):
         claim = bench.reserved()

@@ -35,8 +35,10 @@ FLOW = """
         with: {model: gen4_turbo, promptImage: "{{ nodes.hero.output }}", ratio: "1280:720", duration: 5}
     outputs: {film: "{{ nodes.shot.output }}"}
 """
-LEDGER = ("claim", "reserve", "intend", "submitted", "ended", "settle", "release", "retire", "heartbeat", "reap", "hand_over",
-          "receive")  # fmt: skip
+LEDGER = (
+    *("claim", "reserve", "intend", "submitted", "ended", "note", "hand_over", "receive"),
+    *("settle", "release", "retire", "heartbeat", "reap"),
+)
 PORTS: tuple[tuple[type, tuple[str, ...]], ...] = (
     (SqliteLedger, LEDGER),
     (DiskResults, ("commit", "flowed")),

@@ -134,6 +134,13 @@ class Both(RuleBasedStateMachine):
         if self.tasks:
             self.same("ended", self.some(self.tasks, number), status)
 
+    @rule(number=pick)
+    def note(self, number):
+        if self.tasks:
+            task = self.some(self.tasks, number)
+            self.same("note", task, {"note": number})
+            self.same("evidence", task)
+
     @rule(number=pick, outcome=OUTCOMES, credits=CREDITS)
     def settle(self, number, outcome, credits):
         if self.tasks:

@@ -25,7 +25,7 @@ from tests.simulation.process import RUNNING, moment
 
 WRITES = (
     *("claim", "reserve", "intend", "release", "refused", "lost", "submitted", "decide"),
-    *("ended", "settle", "heartbeat", "reap", "retire", "begin"),
+    *("ended", "note", "settle", "heartbeat", "reap", "retire", "begin"),
 )
 FOLDERS = ("blobs", "results", "picks", "uploads", "exports")
 REBUILDING = ("write_gaps", "_set_aside", "_sync", "sync_directory")
