@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 @click.option(
     "--on-quota", type=click.Choice(["wait", "stop"]), help="When a model's day is used up. [wait on a terminal]"
 )
+@click.option("--cancel-on-interrupt", is_flag=True, help="Interrupted, cancel at the API what this run has there.")
 @click.option("--overwrite", is_flag=True, help="Replace exported files that were changed by hand.")
 @click.option("--prune", is_flag=True, help="Remove exported files that nothing exports any more.")
 @click.option("--verbose", "-v", is_flag=True, help="List unchanged nodes in the plan too.")
@@ -48,6 +49,7 @@ def apply(file: Path, yes: bool, on_quota: str | None, verbose: bool, events: st
     FILE is a manifest, or a plan that `plan --save` wrote: that is carried out exactly, or refused if anything moved.
 
     Interrupt once: nothing new starts, tasks in flight stay at the API and on record, and the next apply takes them up.
+    With --cancel-on-interrupt they are cancelled, and what has finished is collected. Interrupt twice: it stops at once.
     """
     output = output_of(flags)
     if output.form is not Form.TEXT and events == "-":
@@ -97,8 +99,7 @@ class _Asker:
             return False
         for each in words:
             self._output.talk(f"warning: {each}")
-        with hearing_interrupts():
-            return click.confirm("Submit all the same, and forget about that?", default=False, err=True)
+        return asked("Submit all the same, and forget about that?")
 
     def confirm(self, proposal: Proposal) -> bool:
         """Show the plan; whether it may be carried out."""

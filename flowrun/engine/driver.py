@@ -39,7 +39,8 @@ LAST_LOOK = 30.0  # seconds that a finished run waits for what earlier runs left
 
 @dataclass(slots=True)
 class Driver:
-    """One run. `gone` tells whether an owner's process has ended; `emit` hears every event, in order."""
+    """One run. `gone` tells whether an owner's process has ended; `emit` hears every event, in order; `cancels`: after an
+    interrupt somebody cancels what is left at the API."""
 
     scheduler: Scheduler
     deciding: Deciding
@@ -47,6 +48,7 @@ class Driver:
     gone: Callable[[OwnerId], bool]
     recovery: Recovery | None = None
     checks: bool = False
+    cancels: bool = False
     _events: asyncio.Queue[ev.Event] = field(default_factory=asyncio.Queue)
     _admitted: dict[str, Go | TakenUp | Joined] = field(default_factory=dict)
     _makers: dict[ActionKey, asyncio.Future[Result]] = field(default_factory=dict)
@@ -97,7 +99,11 @@ class Driver:
     def interrupt(self, times: int) -> None:
         """Ask for a stop: once, nothing new starts; twice, now. From a signal handler."""
         self._interrupted.set()
-        self._events.put_nowait(ev.Interrupted(self._now(), times))
+        self._events.put_nowait(ev.Interrupted(self._now(), times, self.cancels and times == 1))
+
+    def holds(self, unit: str) -> bool:
+        """Whether the unit's task is one that this run submitted or took up, not one that it only follows."""
+        return unit in self._at_api and unit not in self._shared
 
     def tell(self, event: ev.LimitsRead) -> None:
         """What the organization allows has changed, in the middle of the run."""

@@ -316,6 +316,20 @@ class Recovered:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """What became of a task of this run after an interrupt that cancels. `status`: cancelled | collected | failed | left, with
+    `detail`: why. `credits`: what it cost as the API told, None: it did not."""
+
+    type: ClassVar[str] = "withdrawn"
+    at: float
+    unit: str
+    task: str
+    status: str
+    detail: str = ""
+    credits: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Halted:
     """The surroundings fail beside any attempt (a full disk under a pick): nothing new starts, and what is at the API stays."""
 
@@ -328,9 +342,12 @@ class Halted:
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
+    """`cancels`: what this run has at the API is cancelled once nothing is being sent or collected any more."""
+
     type: ClassVar[str] = "interrupted"
     at: float
     times: int = 1
+    cancels: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,6 +403,7 @@ Event = (
     | Left
     | Settled
     | Recovered
+    | Withdrawn
     | Halted
     | Interrupted
     | Exported

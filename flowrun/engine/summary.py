@@ -39,8 +39,9 @@ class Summary:
     """`states`: by address, once settled; `submitted`: requests accepted; `credits`: what they cost, as far as it is known
     (estimates where the API said nothing); `troubles`: by unit, or by address where a node has none; `over`: units that no
     credits were left for; `caps`: what the caps left in the end; `waiting`: units whose model's day is used up; `daily`: how
-    many generations a day has, by model; `left`: units whose task goes on at the API without us, with the task; `at`: the last
-    event's time (epoch seconds)."""
+    many generations a day has, by model; `left`: units whose task goes on at the API without us, with the task; `withdrawn`:
+    those that an interrupt was to cancel, as (unit, cancelled | collected | failed | left, detail); `at`: the last event's
+    time (epoch seconds)."""
 
     states: dict[str, NodeState] = field(default_factory=dict)
     submitted: int = 0
@@ -56,7 +57,9 @@ class Summary:
     pending: set[str] = field(default_factory=set)
     exports: list[tuple[str, str, str]] = field(default_factory=list)
     recovered: list[tuple[str, str, str]] = field(default_factory=list)  # address, collected | failed, detail
+    withdrawn: list[tuple[str, str, str]] = field(default_factory=list)
     interrupted: int = 0
+    run: str = ""
     at: float = 0.0
     _models: dict[str, str] = field(default_factory=dict, repr=False)  # by unit
     _undone: dict[str, int | None] = field(default_factory=dict, repr=False)  # unit, or address not decided -> credits
@@ -66,6 +69,8 @@ class Summary:
         """The next event."""
         self.at = event.at
         match event:
+            case ev.RunStarted(run=run):
+                self.run = run
             case ev.Expanded(items=items):
                 self.pending |= {item.address for item in items}
                 self._undone |= {item.address: item.credits for item in items}
@@ -96,8 +101,8 @@ class Summary:
                 self._settled(address, state)
             case ev.Exported(output=output, path=path, status=status):
                 self.exports.append((output, path, status))
-            case ev.Recovered(address=address, status=status, detail=detail):
-                self.recovered.append((address, status, detail))
+            case ev.Recovered() | ev.Withdrawn():
+                self._taken_home(event)
             case ev.Halted() | ev.ExportFailed():
                 self._failed_beside(event)
             case ev.Interrupted(times=times):
@@ -160,6 +165,23 @@ class Summary:
             event.problems,
         )
 
+    def _held_up(self, event: ev.OverCap | ev.Queued) -> None:
+        if isinstance(event, ev.OverCap):
+            self.over[event.unit] = event.cap
+        elif event.limit == "daily":
+            self.waiting[event.unit] = event.limit
+
+    def _taken_home(self, event: ev.Recovered | ev.Withdrawn) -> None:
+        if isinstance(event, ev.Recovered):
+            self.recovered.append((event.address, event.status, event.detail))
+            return
+        self.withdrawn.append((event.unit, event.status, event.detail))
+        self.left.pop(event.unit, None)
+        if event.status == "left":
+            self.left[event.unit] = event.task
+        if event.credits is not None and event.unit in self._spent:
+            self._book(event.unit, event.credits)
+
     def _failed_beside(self, event: ev.Halted | ev.ExportFailed) -> None:
         """Something no node is to blame for."""
         where, verdict = "this run", Verdict.STOP
@@ -200,6 +222,7 @@ class Summary:
             "still_to_make": dict(zip(("credits", "unknown"), self.still_to_make(), strict=True)),
             "waiting": {unit: {"limit": "daily", **asdict(each)} for unit, each in sorted(self.waiting.items())},
             "left_at_api": dict(sorted(self.left.items())),
+            "withdrawn": [{"unit": each[0], "status": each[1], "detail": each[2]} for each in self.withdrawn],
             "pending": sorted(self.pending),
             "recovered": [{"address": each[0], "status": each[1], "detail": each[2]} for each in self.recovered],
             "exports": [{"output": output, "path": path, "status": status} for output, path, status in self.exports],

@@ -17,6 +17,7 @@ from flowrun.engine.failure import Verdict
 from flowrun.engine.ports import Ports, Run
 from flowrun.engine.records import Unit
 from flowrun.engine.recovery import Recovery
+from flowrun.engine.round import Round
 from flowrun.engine.scheduler import Scheduler
 from flowrun.engine.states import NodeState
 from flowrun.engine.summary import Summary, Trouble
@@ -38,6 +39,7 @@ from flowrun.production.organization import OrganizationView, limits_read, model
 from flowrun.production.owner import is_gone
 from flowrun.production.porting import make_ports
 from flowrun.production.weighing import trusts_counters
+from flowrun.production.withdrawing import rows_of_run, withdrawal
 from flowrun.secret import MASK, Secret
 from flowrun.store.protocol import RunRow, StepRow, StoreDamagedError
 
@@ -85,6 +87,7 @@ class Apply:
     _journal: list[dict[str, Any]] = field(default_factory=list)
     _allowed: ev.LimitsRead | None = None  # as last told
     _deaf: Exception | None = None  # why a listener fell out
+    _round: Round | None = None
     _interrupts: int = 0
     _signal: Exit = Exit.INTERRUPTED
 
@@ -105,6 +108,8 @@ class Apply:
         self._signal = Exit(code)
         if self.driver is not None:
             self.driver.interrupt(self._interrupts)
+        if self._round is not None:
+            self._round.stop()
 
     @property
     def interrupts(self) -> int:
@@ -126,6 +131,7 @@ class Apply:
             self._tell_limits()
             await self._drive()
             self._tell_caps()
+            await self._withdraw()
             self._export()
         except Exception as error:
             self.exits.append(_exit_of_error(error))
@@ -151,7 +157,7 @@ class Apply:
         )
         deciding = self._deciding()
         recovery = self._recovery(deciding) if self._asks() else None
-        self.driver = Driver(scheduler, deciding, self.emit, is_gone, recovery)
+        self.driver = Driver(scheduler, deciding, self.emit, is_gone, recovery, cancels=options.cancel_on_interrupt)
         if self._interrupts:
             self.driver.interrupt(self._interrupts)
         async with asyncio.TaskGroup() as group:
@@ -160,6 +166,16 @@ class Apply:
                 await self.driver.run(self._expanded())
             finally:
                 reading.cancel()
+
+    async def _withdraw(self) -> None:
+        """Cancel what this run has at the API, where it was interrupted once and that was asked for."""
+        driver = self.driver
+        if driver is None or not self.bound.options.cancel_on_interrupt or self._interrupts != 1:
+            return
+        ports, run = driver.deciding.ports, driver.deciding.run
+        units = {task: unit for unit, task in self.summary.left.items() if driver.holds(unit)}
+        self._round = withdrawal(self.bound, ports, run, units, self.emit)
+        await self._round.visit_all(rows_of_run(self.bound, run, units))
 
     async def _keep_reading(self) -> None:
         """The organization's limits change while a long run goes on: another client's use, a new tier, bought credits."""

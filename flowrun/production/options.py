@@ -37,6 +37,7 @@ class Options:
     yes: bool = False
     fail_fast: bool = False
     wait_for_quota: bool = False
+    cancel_on_interrupt: bool = False
     out: Path | None = None
     overwrite: bool = False
     prune: bool = False

@@ -38,7 +38,7 @@ from flowrun.secret import mask
 from flowrun.settings.model import Settings
 
 FREE = frozenset(  # options that do not shape a plan: an apply of a saved one is given them anew
-    {"yes", "fail_fast", "wait_for_quota", "overwrite", "prune", "offline", "accept_gaps"}
+    {"yes", "fail_fast", "wait_for_quota", "cancel_on_interrupt", "overwrite", "prune", "offline", "accept_gaps"}
 )
 Kind = Literal["manifest", "vars", "data", "input", "scenario"]
 

@@ -40,6 +40,7 @@ class Board:
         self.tempo = Tempo()
         self.stopping: str | None = None  # why nothing new starts
         self.interrupts = 0
+        self.cancels = False
         self.moves = 0
         self._balance: int | None = None  # credits, after everything booked by `_booked`
         self._booked = 0
@@ -67,6 +68,7 @@ class Board:
             ev.AttemptFailed: self._failed,
             ev.Woke: self._woke,
             ev.Left: self._left,
+            ev.Withdrawn: self._withdrawn,
         }
 
     def take_in(self, event: ev.Event) -> None:
@@ -94,8 +96,13 @@ class Board:
     @property
     def at_api(self) -> int:
         """Tasks of this run that are at the API now, or were left there."""
+        return len(self.there)
+
+    @property
+    def there(self) -> list[str]:
+        """Addresses of the takes whose tasks these are."""
         there = (unit for unit in self.units.values() if unit.phase in (Phase.RUNNING, Phase.LEFT))
-        return sum(1 for unit in there if unit.task is not None)
+        return [unit.address for unit in there if unit.task is not None]
 
     def elapsed(self, now: float) -> float:
         """Seconds since the run began."""
@@ -139,6 +146,7 @@ class Board:
 
     def _interrupted(self, event: ev.Interrupted) -> None:
         self.stopping, self.interrupts = "interrupted", max(self.interrupts, event.times)
+        self.cancels = event.cancels
 
     # -- nodes
 
@@ -262,6 +270,11 @@ class Board:
         self._hold(unit, False)
         self._enter(unit, Phase.LEFT, event.at)
 
+    def _withdrawn(self, unit: UnitRow, event: ev.Withdrawn) -> None:
+        if event.status != "left":
+            unit.withdrawn = event.status
+            self._end(unit, _WITHDRAWN[event.status], event.at)
+
     def _end(self, unit: UnitRow, outcome: str, at: float) -> None:
         self._hold(unit, False)
         unit.outcome = outcome
@@ -295,4 +308,5 @@ class Board:
         return self.models.setdefault(name, ModelRow(name))
 
 
+_WITHDRAWN = {"collected": "made", "cancelled": "cancelled", "failed": "failed"}
 _WAITS = frozenset({Phase.READY, Phase.QUEUED})

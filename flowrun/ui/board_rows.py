@@ -36,13 +36,15 @@ _KINDS = (  # of a node with takes in these phases, the first that applies
     (frozenset({Phase.OVER_CAP}), "over the cap"),
     (frozenset({Phase.LEFT}), "left at the API"),
 )
+_WITHDRAWN = {"cancelled": "cancelled", "failed": "failed", "collected": "succeeded"}  # the first that applies
 
 
 @dataclass(slots=True)
 class UnitRow:
     """One take. `since`: when its phase began; `is_ours`: it holds one of the slots this run was granted; `submitted`: when,
     if by this run; `took`: seconds from there to its files; `why`: the limit, cap or code that its phase comes from;
-    `outcome`: made, reused, failed, rejected or uncertain, once ended."""
+    `outcome`: made, reused, failed, rejected, uncertain or cancelled, once ended; `withdrawn`: what became of its task after an
+    interrupt that cancels."""
 
     name: str
     address: str
@@ -64,6 +66,7 @@ class UnitRow:
     again_at: float = 0.0
     tries: int = 0
     outcome: str = ""
+    withdrawn: str = ""
 
     @property
     def is_active(self) -> bool:
@@ -87,6 +90,9 @@ class NodeRow:
         phases = {unit.phase for unit in self.units.values()}
         if not phases:
             return "waiting"
+        withdrawn = {unit.withdrawn for unit in self.units.values()} - {""}
+        if withdrawn and phases == {Phase.ENDED}:
+            return next(kind for status, kind in _WITHDRAWN.items() if status in withdrawn)
         return next((kind for some, kind in _KINDS if phases & some), "running")
 
 

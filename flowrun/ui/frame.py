@@ -17,6 +17,7 @@ from flowrun.ui.numbers import credits, duration, elapsed, number, plural
 from flowrun.ui.paint import Paint, safe
 from flowrun.ui.rows import set_rows
 from flowrun.ui.tables import GAP, cut
+from flowrun.ui.typed import listed
 
 ROOMY = 16  # lines from which on blank ones set the parts apart
 _BARS = (12, 24)  # columns, on a narrow and on a wide terminal
@@ -48,8 +49,8 @@ def frame(board: Board, now: float, width: int, height: int, paint: Paint, left:
     """At most `height` - 1 lines of at most `width` - 1 columns, without line breaks. `left`: seconds that the run still
     takes, None: not known."""
     room, lines = max(1, width - 1), max(1, height - 1)
-    head = _head(board, now, room, paint, left)
     gap = [""] if height >= ROOMY else []
+    head = [*_head(board, now, room, paint, left), *(_ways(board, room) if gap else [])]
     spare = lines - len(head) - 2 * len(gap)
     models = set_rows(model_rows(board, max(1, spare // 3)), room, paint) if spare > 2 else []
     rest = spare - len(models)
@@ -119,11 +120,26 @@ def _warning(board: Board, room: int, paint: Paint) -> list[str]:
         return []
     if board.stopping == "interrupted":
         again = "" if board.interrupts > 1 else " (Ctrl-C again: at once)"
-        stay = "1 task stays" if board.at_api == 1 else f"{number(board.at_api)} tasks stay"
+        one = board.at_api == 1
+        stay = "1 task stays" if one else f"{number(board.at_api)} tasks stay"
+        if board.cancels:
+            stay = "cancelling 1 task" if one else f"cancelling {number(board.at_api)} tasks"
         text = f"stopping: nothing new starts; {stay} at the API{again}"
     else:
         text = f"stopping: {_STOPS.get(board.stopping, board.stopping)}; nothing new starts"
     return [paint(cut(text, room), "warn")]
+
+
+def _ways(board: Board, room: int) -> list[str]:
+    """Of a run that stops: what stays at the API, and the two ways on."""
+    if board.stopping != "interrupted" or board.cancels or not board.there or board.started is None:
+        return []
+    them = "it" if len(board.there) == 1 else "them"
+    run = safe(board.started.run)
+    return [
+        cut(f"at the API: {listed(board.there)}", room),
+        cut(f"apply again takes {them} up; flowrun cancel {run} ends {them}", room),
+    ]
 
 
 def _bar(done: int, whole: int, columns: int) -> str:

@@ -34,6 +34,7 @@ _KINDS = {
     "over-cap": "warn",
     "paused": "warn",
     "left": "warn",
+    "cancelled": "warn",
     "stopping": "warn",
     "damaged": "bad",
     "failed": "bad",
@@ -81,6 +82,7 @@ class Lines:
         self._retries = Retries()
         self._since: dict[str, float] = {}  # unit -> when it was submitted
         self._ends: Counter[NodeState] = Counter()
+        self._cancels = False
         self._told: set[tuple[str, str]] = set()
         self._tellers: dict[type[Any], Callable[[Any], Iterator[Line]]] = {
             ev.RunStarted: self._run_started,
@@ -97,6 +99,7 @@ class Lines:
             ev.Left: self._left,
             ev.Settled: self._settled,
             ev.Recovered: self._recovered,
+            ev.Withdrawn: self._withdrawn,
             ev.Halted: self._halted,
             ev.Interrupted: self._interrupted,
             ev.Exported: self._exported,
@@ -223,6 +226,8 @@ class Lines:
             yield "paused", _with_hint(told, event.hint)
 
     def _left(self, event: ev.Left) -> Iterator[Line]:
+        if self._cancels and event.task is not None:
+            return  # it is told what becomes of it
         task = f"task {event.task[:8]}" if event.task else "what was sent"
         yield "left", f"{self._name(event.unit)}: {task} goes on at the API and stays on record"
 
@@ -237,12 +242,30 @@ class Lines:
         else:
             yield "failed", f"{task}: {event.detail}"
 
+    def _withdrawn(self, event: ev.Withdrawn) -> Iterator[Line]:
+        task = f"{self._name(event.unit)}: task {event.task[:8]}"
+        if event.status == "collected":
+            yield "collected", f"{task} had finished; nothing is lost"
+        elif event.status == "cancelled":
+            cost = "" if event.credits is None else f"; it cost {credits(event.credits)}"
+            yield "cancelled", f"{task} is ended at the API{cost}"
+        elif event.status == "left":
+            yield "left", f"{task} stays on record: {event.detail}"
+        else:
+            yield "failed", f"{task}: {event.detail}"
+
     def _halted(self, event: ev.Halted) -> Iterator[Line]:
         yield "failed", f"{event.message} Nothing new starts; tasks at the API stay on record."
 
     def _interrupted(self, event: ev.Interrupted) -> Iterator[Line]:
+        self._cancels = event.cancels
         if event.times > 1:
             yield "stopping", "now; what was sent stays on record, the next apply takes it up"
+        elif event.cancels:
+            yield (
+                "stopping",
+                "nothing new starts; tasks at the API are cancelled, finished ones collected. Once more stops at once",
+            )
         else:
             yield "stopping", "nothing new starts; tasks at the API stay on record. Once more stops at once"
 

@@ -17,6 +17,7 @@ from flowrun.ui.tables import hanging
 from flowrun.ui.typed import Typed, listed, ways_on
 
 MOST_PATHS = 12  # exported files that are listed; `flowrun outputs` lists all
+NOT_DOCUMENTED = "whether the credits of a cancelled task come back is not documented"
 _NAMES = 6
 _INDENT = "    "
 
@@ -160,16 +161,37 @@ def _left(summary: Summary, ending: Ending) -> Iterator[Part]:
         yield f"Blocked by what stopped above: {listed(blocked, _NAMES)}.", []
     yield from cap_parts(summary, ending)
     yield from quota_parts(summary, ending)
+    yield from _withdrawn(summary)
     if summary.interrupted:
-        yield _interrupted(summary), [("go on:", ending.typed.apply())]
+        them = "it" if len(summary.left) == 1 else "them"
+        cancel = [(f"or cancel {them}:", ending.typed.cancel(summary.run))] if summary.left and summary.run else []
+        yield _interrupted(summary), [("go on:", ending.typed.apply()), *cancel]
+
+
+def _withdrawn(summary: Summary) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """What an interrupt with --cancel-on-interrupt came to; what it left stands with what else is at the API."""
+    by_status: dict[str, list[str]] = {}
+    for unit, status, _ in summary.withdrawn:
+        by_status.setdefault(status, []).append(unit)
+    if cancelled := _addresses(iter(by_status.get("cancelled", []))):
+        yield f"Cancelled at the API: {listed(cancelled, _NAMES)}; {NOT_DOCUMENTED}.", []
+    if collected := _addresses(iter(by_status.get("collected", []))):
+        yield f"Had finished and was collected, so the next apply uses it: {listed(collected, _NAMES)}.", []
+    for unit, status, detail in summary.withdrawn:
+        if status in ("failed", "left") and detail:
+            yield safe(f"Not cancelled: {unit}: {detail}"), []
+
+
+def _addresses(units: Iterator[str]) -> list[str]:
+    return list(dict.fromkeys(unit.rpartition("#")[0] or unit for unit in units))
 
 
 def _interrupted(summary: Summary) -> str:
     if not summary.left:
         return "Interrupted: nothing is in flight; apply again goes on from here, nothing is paid twice."
-    count = len(summary.left)
+    count, names = len(summary.left), listed(_addresses(iter(sorted(summary.left))), _NAMES)
     tasks, them = ("task goes", "it") if count == 1 else ("tasks go", "them")
-    return f"Interrupted: {number(count)} {tasks} on at the API; apply again takes {them} up, nothing is paid twice."
+    return f"Interrupted: {number(count)} {tasks} on at the API ({names}); apply again takes {them} up, nothing is paid twice."
 
 
 # -- exports

@@ -35,6 +35,7 @@ _ORDER = (
     "uncertain",
     "blocked",
     "cancelled",
+    "collected",
     "skipped",
     "excluded",
     "left",
@@ -78,8 +79,13 @@ def head_words(exit_code: int, elapsed: float) -> tuple[str, str]:
 
 def count_words(summary: Summary) -> str:
     counts = summary.counts()
-    at_the_api = len(summary.pending & {unit.rpartition("#")[0] for unit in summary.left})
-    counts |= {"left": at_the_api, "pending": len(summary.pending) - at_the_api}
+    rest, stopped = set(summary.pending), [("left", unit) for unit in summary.left]
+    stopped += [(status, unit) for unit, status, _ in summary.withdrawn]
+    for status in ("left", "cancelled", "collected"):
+        found = rest & {unit.rpartition("#")[0] for became, unit in stopped if became == status}
+        counts[status] = counts.get(status, 0) + len(found)
+        rest -= found
+    counts["pending"] = len(rest)
     words = [f"{number(counts[state])} {_WORDS.get(state, state)}" for state in _ORDER if counts.get(state)]
     return ", ".join(words) or "No nodes"
 

@@ -55,6 +55,16 @@ class Typed:
         """The node with everything above it."""
         return self.apply("--select", f"+{node}")
 
+    def cancel(self, run: str) -> str:
+        """What a run has at the API. Of the flags those matter that say who is asked."""
+        words = [run]
+        for at, flag in enumerate(self.flags):
+            if flag == "--sandbox":
+                words.append(flag)
+            elif flag == "--scenario":
+                words += self.flags[at : at + 2]
+        return " ".join(["flowrun", "cancel", *map(quoted, words)])
+
     def _command(self, verb: str, words: tuple[str, ...]) -> str:
         return " ".join(["flowrun", verb, *map(quoted, (self.file, *self.flags, *words))])
 

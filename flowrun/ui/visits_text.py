@@ -14,10 +14,10 @@ from flowrun.ui.numbers import credits, number, plural
 from flowrun.ui.paint import Paint, palette, safe
 from flowrun.ui.runs_markdown import doubt_item
 from flowrun.ui.runs_text import doubt_words, tasks_cells, uncertain_part
+from flowrun.ui.summary_parts import NOT_DOCUMENTED
 from flowrun.ui.tables import Cell, column_widths, cut_middle, hanging, padded, table
 from flowrun.ui.typed import quoted, ways_on
 
-NOT_DOCUMENTED = "whether the credits of a cancelled task come back is not documented"
 _KINDS = {
     Fate.COLLECTED: "good",
     Fate.CANCELLED: "warn",
