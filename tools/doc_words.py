@@ -86,7 +86,9 @@ EVENTS = {
     "settled": "A node has its outcome. `take`: the one that flows on.",
     "recovered": "A task of an earlier run, which nothing in this plan takes up, was collected or found to have failed.",
     "halted": "The surroundings fail beside any attempt, as a full disk does; nothing new starts.",
-    "interrupted": "Ctrl-C or SIGTERM. `times`: how often.",
+    "withdrawn": "What became of a task after an interrupt with `--cancel-on-interrupt`. `status`: `cancelled`, `collected` (it "
+    "had finished), `failed` or `left` (it stays at the API and on record).",
+    "interrupted": "Ctrl-C, SIGTERM or a closed terminal. `times`: how often; `cancels`: what is at the API is cancelled next.",
     "exported": "What became of one exported file.",
     "export-failed": "Outputs could not be exported. What was made is in the store.",
     "run-ended": "The run is over, with its exit code and summary.",

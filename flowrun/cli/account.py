@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowrun.cli.flags import FILE, NODE, options_of, output_of, provided, shown, valued
+from flowrun.cli.flags import FILE, NODE, carried, options_of, output_of, provided, shown, valued
 from flowrun.cli.output import Form, Output
 
 if TYPE_CHECKING:
@@ -72,23 +72,23 @@ def _remark(standing: Standing | None) -> str:
 @shown
 def status(**flags: Any) -> None:
     """What is in flight at the API, and which submissions nobody knows the end of."""
-    output = output_of(flags)
+    output, options = output_of(flags), options_of(flags)
     from flowrun.production.in_flight import in_flight
     from flowrun.production.options import Surroundings
     from flowrun.ui.runs_markdown import status_markdown
     from flowrun.ui.runs_text import status_text
 
-    own, *former = in_flight(options_of(flags), Surroundings())
+    own, *former = in_flight(options, Surroundings())
     if output.json:
         output.document(_status_document((own, *former)))
         return
     told = [(None, own)] if own.tasks or own.uncertain or not former else []
     for account, each in [*told, *((each.account, each) for each in former)]:
         if output.form is Form.MARKDOWN:
-            output.page(status_markdown(each.tasks, each.uncertain, account))
+            output.page(status_markdown(each.tasks, each.uncertain, account, carried(options)))
         else:
-            colour, width = output.data_colour, output.width
-            output.data(status_text(each.tasks, each.uncertain, account=account, colour=colour, width=width))
+            told_how = {"flags": carried(options), "colour": output.data_colour, "width": output.width}
+            output.data(status_text(each.tasks, each.uncertain, account=account, **told_how))
 
 
 def _status_document(found: Sequence[InFlight]) -> dict[str, Any]:

@@ -69,8 +69,8 @@ class Summary:
         """The next event."""
         self.at = event.at
         match event:
-            case ev.RunStarted(run=run):
-                self.run = run
+            case ev.RunStarted() | ev.Interrupted():
+                self._begun_or_stopped(event)
             case ev.Expanded(items=items):
                 self.pending |= {item.address for item in items}
                 self._undone |= {item.address: item.credits for item in items}
@@ -105,8 +105,12 @@ class Summary:
                 self._taken_home(event)
             case ev.Halted() | ev.ExportFailed():
                 self._failed_beside(event)
-            case ev.Interrupted(times=times):
-                self.interrupted = max(self.interrupted, times)
+
+    def _begun_or_stopped(self, event: ev.RunStarted | ev.Interrupted) -> None:
+        if isinstance(event, ev.RunStarted):
+            self.run = event.run
+        else:
+            self.interrupted = max(self.interrupted, event.times)
 
     def _limited(self, event: ev.LimitsRead | ev.Queued | ev.OverCap | ev.CapsTold) -> None:
         match event:
@@ -164,12 +168,6 @@ class Summary:
             event.charged,
             event.problems,
         )
-
-    def _held_up(self, event: ev.OverCap | ev.Queued) -> None:
-        if isinstance(event, ev.OverCap):
-            self.over[event.unit] = event.cap
-        elif event.limit == "daily":
-            self.waiting[event.unit] = event.limit
 
     def _taken_home(self, event: ev.Recovered | ev.Withdrawn) -> None:
         if isinstance(event, ev.Recovered):

@@ -36,7 +36,11 @@ _KINDS = (  # of a node with takes in these phases, the first that applies
     (frozenset({Phase.OVER_CAP}), "over the cap"),
     (frozenset({Phase.LEFT}), "left at the API"),
 )
-_WITHDRAWN = {"cancelled": "cancelled", "failed": "failed", "collected": "succeeded"}  # the first that applies
+_WITHDRAWN = {  # of a node whose takes an interrupt was to cancel, the first that applies; its outcome stays open
+    "cancelled": "cancelled at the API",
+    "failed": "ended at the API",
+    "collected": "collected",
+}
 
 
 @dataclass(slots=True)

@@ -13,10 +13,10 @@ from flowrun.ui.numbers import credits, plural
 from flowrun.ui.paint import palette
 from flowrun.ui.recipe_text import recipe_text
 from flowrun.ui.runs_text import (
-    OPEN_WAYS,
     doubt_words,
     former_words,
     meanings,
+    open_ways,
     open_words,
     run_facts,
     runs_cells,
@@ -49,8 +49,13 @@ def _step_cells(step: StepRow) -> tuple[str, ...]:
     return step.state, code(step.address), spent, markdown(step.reason), markdown(step.detail or "")
 
 
-def status_markdown(tasks: Sequence[TaskRow], uncertain: Sequence[IntentRow], account: str | None = None) -> str:
-    """Open tasks as a table, unanswered requests with the ways on. `account`: as for `status_text`."""
+def status_markdown(
+    tasks: Sequence[TaskRow],
+    uncertain: Sequence[IntentRow],
+    account: str | None = None,
+    flags: Sequence[str] = (),
+) -> str:
+    """Open tasks as a table, unanswered requests with the ways on. `account` and `flags`: as for `status_text`."""
     if not tasks and not uncertain:
         return "Nothing is in flight, and nothing is uncertain."
     parts: list[Part] = [] if account is None else [markdown(former_words(account))]
@@ -58,7 +63,7 @@ def status_markdown(tasks: Sequence[TaskRow], uncertain: Sequence[IntentRow], ac
         parts += ["Nothing is in flight."]
     else:
         parts += [markdown(open_words(tasks)), cells_table(tasks_cells(tasks, _WIDE), (0, 1, 4), what="task")]
-        parts += [fenced(ways_on(OPEN_WAYS, ""), "command")]
+        parts += [fenced(ways_on(open_ways(flags), ""), "command")]
     if uncertain:
         title = f"#### Uncertain: {plural(len(uncertain), 'submission needs', 'submissions need')} your decision"
         commands = [line for row in uncertain for line in ways_on(doubt_words(row)[1], "")]

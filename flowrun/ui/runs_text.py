@@ -14,7 +14,7 @@ from flowrun.ui.numbers import credits, duration, moment, number, plural, priced
 from flowrun.ui.paint import Paint, palette, safe
 from flowrun.ui.plan_stops import uncertain_ways
 from flowrun.ui.tables import Cell, cut_middle, hanging, table
-from flowrun.ui.typed import Typed, ways_on
+from flowrun.ui.typed import Typed, typed, ways_on
 
 __all__ = ["run_text", "runs_text", "status_text"]
 _ENDS = {
@@ -142,16 +142,17 @@ def status_text(
     uncertain: Sequence[IntentRow],
     *,
     account: str | None = None,
+    flags: Sequence[str] = (),
     colour: bool = False,
     width: int = 80,
 ) -> str:
     """Open tasks, oldest first as given, and unanswered requests with the ways on. `account`: whose ledger has them, where it is
-    not the present one."""
+    not the present one; `flags`: of the command, for the next one."""
     if not tasks and not uncertain:
         return "Nothing is in flight, and nothing is uncertain."
     paint = palette(colour)
     parts = [] if account is None else [*hanging("", safe(former_words(account)), width), ""]
-    parts += _open_lines(tasks, paint, width)
+    parts += _open_lines(tasks, flags, paint, width)
     return _lines([*parts, *uncertain_part(uncertain, paint, width)])
 
 
@@ -167,16 +168,18 @@ def former_words(account: str) -> str:
     return f"Under the former account {account}; the next apply takes this up under the present one:"
 
 
-def _open_lines(tasks: Sequence[TaskRow], paint: Paint, columns: int) -> list[str]:
+def _open_lines(tasks: Sequence[TaskRow], flags: Sequence[str], paint: Paint, columns: int) -> list[str]:
     if not tasks:
         return ["Nothing is in flight."]
     rows = tasks_cells(tasks, max(18, columns - 82))
     if columns < _WITH_MODEL:
         rows = [row[:-1] for row in rows]
-    return [*hanging("", open_words(tasks), columns), "", *table(rows, paint), "", *ways_on(OPEN_WAYS, "")]
+    return [*hanging("", open_words(tasks), columns), "", *table(rows, paint), "", *ways_on(open_ways(flags), "")]
 
 
-OPEN_WAYS = [("download what is done:", "flowrun collect"), ("cancel what runs:", "flowrun cancel")]
+def open_ways(flags: Sequence[str]) -> list[tuple[str, str]]:
+    """What may be done about open tasks beside applying again."""
+    return [("download what is done:", typed("collect", *flags)), ("cancel what runs:", typed("cancel", *flags))]
 
 
 def open_words(tasks: Sequence[TaskRow]) -> str:

@@ -16,6 +16,11 @@ def quoted(word: str) -> str:
     return shlex.quote(safe(word))
 
 
+def typed(verb: str, *words: str) -> str:
+    """A command that is of no manifest."""
+    return " ".join(["flowrun", verb, *map(quoted, words)])
+
+
 @dataclass(frozen=True, slots=True)
 class Typed:
     """Commands about one manifest. `flags`: what the command at hand was given and the next one needs too (a profile).
@@ -63,7 +68,7 @@ class Typed:
                 words.append(flag)
             elif flag == "--scenario":
                 words += self.flags[at : at + 2]
-        return " ".join(["flowrun", "cancel", *map(quoted, words)])
+        return typed("cancel", *words)
 
     def _command(self, verb: str, words: tuple[str, ...]) -> str:
         return " ".join(["flowrun", verb, *map(quoted, (self.file, *self.flags, *words))])

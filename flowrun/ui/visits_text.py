@@ -16,7 +16,7 @@ from flowrun.ui.runs_markdown import doubt_item
 from flowrun.ui.runs_text import doubt_words, tasks_cells, uncertain_part
 from flowrun.ui.summary_parts import NOT_DOCUMENTED
 from flowrun.ui.tables import Cell, column_widths, cut_middle, hanging, padded, table
-from flowrun.ui.typed import quoted, ways_on
+from flowrun.ui.typed import typed, ways_on
 
 _KINDS = {
     Fate.COLLECTED: "good",
@@ -51,7 +51,7 @@ def visits_text(
 ) -> str:
     """The whole text, without a line break at its end. `verb`: collect or cancel; `flags`: of the command, for the next one."""
     paint = palette(colour)
-    lines = [paint(safe(head_words(verb, tasks, uncertain)), "bold")]
+    lines = [paint(line, "bold") for line in hanging("", safe(head_words(verb, tasks, uncertain)), width)]
     if tasks:
         lines += ["", *_rows(tasks, paint, width)]
     for remark in remarks(verb, tasks):
@@ -88,8 +88,13 @@ def _rows(tasks: Sequence[Visited], paint: Paint, columns: int) -> Iterator[str]
         shown = "  ".join(padded(cell, room, paint) for cell, room in zip(cells, widths, strict=True))
         yield f"  {shown}  {first[lead:]}".rstrip()
         yield from more
-        if each.hint:
-            yield from hanging(" " * lead, safe(each.hint), columns)
+        if (hint := hint_of(each)) is not None:
+            yield from hanging(" " * lead, safe(hint), columns)
+
+
+def hint_of(each: Visited) -> str | None:
+    """What to do about one task; about cancelled ones it is said once."""
+    return None if each.fate is Fate.CANCELLED else each.hint
 
 
 def what_words(each: Visited) -> str:
@@ -123,6 +128,8 @@ def _cost(each: Visited) -> str:
 
 def remarks(verb: str, tasks: Sequence[Visited]) -> Iterator[str]:
     """What holds for several."""
+    if any(each.fate is Fate.CANCELLED for each in tasks):
+        yield "The next apply generates anew what was cancelled, where it is still wanted."
     if any(each.fate is Fate.CANCELLED and each.charged is None for each in tasks):
         known = "the estimate counts as spent, and flowrun cost shows what the API counts"
         yield f"{NOT_DOCUMENTED[0].upper()}{NOT_DOCUMENTED[1:]}: {known}."
@@ -139,10 +146,6 @@ def ways_after(verb: str, tasks: Sequence[Visited], flags: Sequence[str]) -> lis
     if fates & {Fate.RUNNING, Fate.NOT_SEEN}:
         ways.append(("cancel it:" if verb == "collect" else "cancel the rest:", typed("cancel", *flags)))
     return ways
-
-
-def typed(verb: str, *words: str) -> str:
-    return " ".join(["flowrun", verb, *map(quoted, words)])
 
 
 def stakes_text(tasks: Sequence[TaskRow], *, colour: bool, width: int) -> str:
@@ -187,4 +190,4 @@ def visits_markdown(
 
 
 def _told(each: Visited) -> str:
-    return markdown(" ".join(filter(None, (what_words(each), each.hint))))
+    return markdown(" ".join(filter(None, (what_words(each), hint_of(each)))))

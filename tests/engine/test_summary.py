@@ -56,6 +56,7 @@ def test_a_run_in_which_everything_goes_well():
         "still_to_make": {"credits": 0, "unknown": 0},
         "waiting": {},
         "left_at_api": {},
+        "withdrawn": [],
         "pending": [],
         "exports": [{"output": "film", "path": "film.mp4", "status": "written"}],
     } | {name: value for name, value in summary.to_json().items() if name == "recovered"}

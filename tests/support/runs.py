@@ -100,6 +100,19 @@ def _interrupted(folder: Path) -> Stage:
     return stage
 
 
+def _withdrawn(folder: Path) -> Made:
+    """Interrupted when one shot has finished unseen, one runs and one is at the API for long."""
+
+    def on_event(interrupt: Any, event: ev.Event) -> None:
+        if isinstance(event, ev.Submitted) and event.unit == "shot[a]#1":
+            asyncio.get_running_loop().call_later(20.5, interrupt, 130)
+
+    slow = "faults: [{on: image_to_video, match: {prompt: jumps}, do: {takes: 500}}]\n"
+    stage = _stage(folder, CHAIN, slow)
+    stage.on_event = on_event
+    return _apply(stage, cancel_on_interrupt=True)
+
+
 def _resumed(folder: Path) -> Made:
     stage = _interrupted(folder)
     stage.apply()
@@ -153,6 +166,7 @@ RUNS: dict[str, Callable[[Path], Made]] = {
     "cap": lambda folder: _one(folder, max_credits=40),
     "balance": lambda folder: _one(folder, STILLS.replace("COUNT", "10"), "credits: 20\n"),
     "interrupted": lambda folder: _apply(_interrupted(folder)),
+    "withdrawn": _withdrawn,
     "resumed": _resumed,
     "recovered": _recovered,
     "quota": lambda folder: _one(folder, CHAIN, "tier: 1\n" + DAY_OVER),

@@ -95,7 +95,7 @@ def test_the_last_frame_agrees_with_the_summary(run: Made) -> None:
 
 @pytest.mark.parametrize("size", SIZES)
 def test_no_frame_is_wider_or_higher_than_the_terminal(size: tuple[int, int], tmp_path: Path) -> None:
-    for name in ("fan-out", "retried", "interrupted", "cap", "two-takes"):
+    for name in ("fan-out", "retried", "interrupted", "withdrawn", "cap", "two-takes"):
         for event, board in steps(made(name, tmp_path / name).events):
             fits(frame(board, event.at, *size, PLAIN, 12.0), size)
 
@@ -457,3 +457,31 @@ def test_the_recording_tool_draws_a_whole_run(tmp_path: Path) -> None:
     assert [at for at, _ in found[:3]] == [0.0, 5.0, 10.0]
     assert "3 made" in drawn(*found[-1], 80)
     assert price(events).startswith("3 nodes: a frame")
+
+
+def stopping(*more: ev.Event, cancels: bool = False) -> list[ev.Event]:
+    events = [started(), expanded(*map(item, "abcd")), *map(decided, "abcd")]
+    events += [event for name in "abcd" for event in [*sent(f"{name}#1"), running(f"{name}#1", 0.5)]]
+    return [*events, ev.Interrupted(AT + 20, 1, cancels), *more]
+
+
+def test_a_run_that_stops_names_what_stays_at_the_api_and_the_ways_on() -> None:
+    left = [ev.Left(AT + 20, f"{name}#1", TASK) for name in "abc"]
+    text = "\n".join(frame(board_of(stopping(*left)), AT + 21, 100, 24, PLAIN))
+    assert "stopping: nothing new starts; 4 tasks stay at the API (Ctrl-C again: at once)\n" in text
+    assert "at the API: a, b … 2 more\n" in text
+    assert "apply again takes them up; flowrun cancel 20261122-030525-ab12cd ends them\n" in text
+    low = frame(board_of(stopping(*left)), AT + 21, 100, 12, PLAIN)
+    assert not any("ends them" in line for line in low), "where there is little room the nodes come first"
+
+
+def test_a_run_that_cancels_counts_down() -> None:
+    gone = [ev.Left(AT + 20, "a#1", TASK), ev.Withdrawn(AT + 21, "a#1", TASK, "cancelled")]
+    gone += [ev.Left(AT + 20, "b#1", TASK), ev.Withdrawn(AT + 21, "b#1", TASK, "collected")]
+    board = board_of(stopping(*gone, cancels=True))
+    text = "\n".join(frame(board, AT + 21, 100, 24, PLAIN))
+    assert "cancelling 2 tasks at the API (Ctrl-C again: at once)" in text
+    assert "ends them" not in text
+    assert (board.counts["cancelled at the API"], board.counts["collected"], board.counts["running"]) == (1, 1, 2)
+    second = board_of([*stopping(*gone, cancels=True), ev.Interrupted(AT + 22, 2)])
+    assert "2 tasks stay at the API\n" in "\n".join(frame(second, AT + 22, 100, 24, PLAIN)) + "\n"

@@ -102,9 +102,44 @@ def test_an_interrupted_run() -> None:
 
 def test_several_tasks_that_go_on_are_counted() -> None:
     events = [ev.Interrupted(AT), *[ev.Left(AT, f"n{number}#1", TASK) for number in range(3)]]
-    words = "Interrupted: 3 tasks go on at the API; apply again takes them up, nothing is paid twice."
-    assert words in shown(folded(*events), 130, width=100)
+    words = "Interrupted: 3 tasks go on at the API (n0, n1, n2); apply again takes them up, nothing is paid twice."
+    assert words in shown(folded(*events), 130, width=120)
     assert "nothing is in flight" in shown(folded(ev.Interrupted(AT)), 143, width=100)
+
+
+def stopped_run(*events: ev.Event) -> list[ev.Event]:
+    begun = ev.RunStarted(AT, "20261122-030525-ab12cd", "fox", "", "sandbox", None)
+    nodes = ev.Expanded(AT, tuple(ev.Item(name, (), 1.0, 0) for name in ("a", "b", "c", "d")))
+    left = [ev.Left(AT, f"{name}#1", f"task-{name}") for name in ("a", "b", "c")]
+    return [begun, nodes, ev.Interrupted(AT), *left, *events]
+
+
+def test_the_two_ways_on_are_named_after_an_interrupt() -> None:
+    flags = ("--profile", "x", "--scenario", "my scenario.yaml")
+    text = summary_text(
+        folded(*stopped_run()), file="s.yaml", exit_code=130, elapsed=1.0, colour=False, width=100, flags=flags
+    )
+    assert "    go on:           flowrun apply s.yaml --profile x --scenario 'my scenario.yaml'\n" in text
+    assert text.endswith("    or cancel them:  flowrun cancel 20261122-030525-ab12cd --scenario 'my scenario.yaml'")
+
+
+def test_what_an_interrupt_cancelled_collected_or_left_is_told() -> None:
+    became = [
+        ev.Withdrawn(AT, "a#1", "task-a", "cancelled"),
+        ev.Withdrawn(AT, "b#1", "task-b", "collected", "", 25),
+        ev.Withdrawn(AT, "c#1", "task-c", "left", "the API goes on with it"),
+    ]
+    summary = folded(*stopped_run(*became))
+    golden("summary_withdrawn", shown(summary, 130))
+    assert summary.left == {"c#1": "task-c"}
+    assert "1 cancelled, 1 collected, 1 left at the API, 1 not reached." in shown(summary, 130)
+
+
+def test_a_cost_that_the_api_tells_of_a_cancelled_task_replaces_the_estimate() -> None:
+    sent = [ev.Submitted(AT, "a#1", "task-a", 25), ev.Submitted(AT, "b#1", "task-b", 25)]
+    told = ev.Withdrawn(AT, "a#1", "task-a", "cancelled", "", 3)
+    untold = ev.Withdrawn(AT, "b#1", "task-b", "cancelled")
+    assert folded(*stopped_run(*sent, told, untold)).credits == 28
 
 
 def test_the_surroundings_and_used_up_credits() -> None:
