@@ -35,9 +35,9 @@ Agree = Callable[[Stakes], bool]
 
 
 def cancel(
-    run: str | None,
-    options: Options,
-    around: Surroundings,
+    run: str | None = None,
+    options: Options | None = None,
+    around: Surroundings | None = None,
     *,
     confirm: Agree = lambda stakes: True,
     tell: Tell = lambda each: None,
@@ -56,16 +56,17 @@ def cancel(
 
 
 async def cancel_async(
-    run: str | None,
-    options: Options,
-    around: Surroundings,
+    run: str | None = None,
+    options: Options | None = None,
+    around: Surroundings | None = None,
     *,
     confirm: Agree = lambda stakes: True,
     tell: Tell = lambda each: None,
     interruptible: Interruptible = lambda interrupt: None,
 ) -> Rounded:
     """`cancel`, inside a running event loop."""
-    with bound(find_project(around.cwd / "manifest"), options, around) as at:
+    around = around or Surroundings()
+    with bound(find_project(around.cwd / "manifest"), options or Options(), around) as at:
         wanted = None if run is None else run_named(run, at)
         store = str(at.store.root)
 

@@ -12,8 +12,8 @@ from flowrun.store.location import find_project
 
 
 def collect(
-    options: Options,
-    around: Surroundings,
+    options: Options | None = None,
+    around: Surroundings | None = None,
     *,
     tell: Tell = lambda each: None,
     interruptible: Interruptible = lambda interrupt: None,
@@ -27,13 +27,14 @@ def collect(
 
 
 async def collect_async(
-    options: Options,
-    around: Surroundings,
+    options: Options | None = None,
+    around: Surroundings | None = None,
     *,
     tell: Tell = lambda each: None,
     interruptible: Interruptible = lambda interrupt: None,
 ) -> Rounded:
     """`collect`, inside a running event loop."""
-    with bound(find_project(around.cwd / "manifest"), options, around) as at:
+    around = around or Surroundings()
+    with bound(find_project(around.cwd / "manifest"), options or Options(), around) as at:
         rounded = await carried_out(at, open_rows(at), collecting, tell, interruptible)
         return with_uncertain(rounded, at.ledger.uncertain())

@@ -34,7 +34,7 @@ _KINDS = {
 _PLAIN = {
     Fate.KEPT: "another flowrun has it in hand, and collects it",
     Fate.ELSEWHERE: "ended; the project that it is of collects it",
-    Fate.NOT_SEEN: "not looked at; it stays on record",
+    Fate.NOT_SEEN: "not looked at to the end; it stays on record",
     Fate.SETTLED: "another flowrun settled it meanwhile",
 }
 _WORDS = {Fate.KEPT: "in other hands", Fate.ELSEWHERE: "elsewhere", Fate.SETTLED: "settled elsewhere"}
