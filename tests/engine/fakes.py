@@ -81,6 +81,8 @@ class FakeProvider:
     asked_at: dict[TaskId, list[float]] = field(default_factory=dict)
     downloads: Counter[str] = field(default_factory=Counter)
     polls: dict[TaskId, deque[Task | Exception]] = field(default_factory=dict)
+    after_deletion: tuple[Task | Exception, ...] = ()  # what a deleted task says
+    deleted: list[TaskId] = field(default_factory=list)
 
     async def submit(self, path: str, body: Mapping[str, Any]) -> Accepted:
         if self.submissions:
@@ -103,7 +105,9 @@ class FakeProvider:
         return replace(word, id=task)
 
     async def delete(self, task: TaskId) -> None:
-        raise AssertionError("nobody deletes here")
+        assert self.after_deletion, "nobody deletes here"
+        self.deleted.append(task)
+        self.polls[task] = deque(self.after_deletion)
 
     async def organization(self) -> Organization:
         raise TransientError("nobody answers here")
