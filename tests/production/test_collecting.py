@@ -190,6 +190,8 @@ def test_a_result_that_was_forced_flows_on(tmp_path: Path) -> None:
     before = stage.exports()["two/a.png"].read_bytes()
     left_and_done(stage, 1, force=("a",))
     assert fates(collected(stage)) == {"a#1": "collected"}
+    picks = [path.read_text() for path in (tmp_path / ".flowrun" / "sandbox" / "picks").rglob("*.json")]
+    assert sum('"forced"' in each for each in picks) == 1
     again = stage.apply()
     assert (again.exit, again.summary.submitted) == (Exit.DONE, 0)
     assert stage.exports()["two/a.png"].read_bytes() != before
