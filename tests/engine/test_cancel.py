@@ -13,6 +13,7 @@ from flowrun.engine.attempt import execute
 from flowrun.engine.cancel import cancel
 from flowrun.engine.failure import AttemptError
 from flowrun.engine.ports import CANCELLING, SPEAKER
+from flowrun.engine.round import withdrawing
 from flowrun.engine.visit import GoesOn, Kept, attempt_at
 from flowrun.engine.visited import Fate, failed
 from flowrun.runway.errors import GoneError
@@ -127,5 +128,18 @@ def test_a_finished_task_that_a_live_process_has_in_hand_is_its_own() -> None:
         world.api.polls[row.task].append(seen("SUCCEEDED"))
         assert isinstance(await cancel(visitor(world, row, doc), row, MemoryPicks()), Kept)
         assert (world.api.deleted, len(world.ledger.open())) == ([], 1)
+
+    played(story)
+
+
+def test_a_run_that_withdraws_leaves_what_another_live_process_has_taken_over() -> None:
+    """It was frozen, taken for dead, and is interrupted after it woke: the task that it once sent is another's now."""
+
+    async def story(world: World) -> None:
+        row, doc = await in_flight(world)
+        world.ledger.claim(doc, row.origin, row.run, world.process().owner)
+        world.api.after_deletion = (GONE,)
+        found = await withdrawing(visitor(world, row, doc), row, MemoryPicks())
+        assert (found.fate, world.api.deleted, len(world.ledger.open())) == (Fate.KEPT, [], 1)
 
     played(story)
