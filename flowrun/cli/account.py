@@ -87,7 +87,7 @@ def status(**flags: Any) -> None:
         if output.form is Form.MARKDOWN:
             output.page(status_markdown(each.tasks, each.uncertain, account, carried(options)))
         else:
-            told_how = {"flags": carried(options), "colour": output.data_colour, "width": output.width}
+            told_how: dict[str, Any] = {"flags": carried(options), "colour": output.data_colour, "width": output.width}
             output.data(status_text(each.tasks, each.uncertain, account=account, **told_how))
 
 
