@@ -28,7 +28,8 @@ class Admit:
 
 @dataclass(frozen=True, slots=True)
 class CarryOut:
-    """Submit or take up, poll, collect. Answers: Submitted, Progressed, Ended, then Stored, Found, AttemptFailed or Left."""
+    """Submit or take up, poll, collect. Answers: Submitted, Progressed, Ended, then Stored, Found, AttemptFailed, Left, or Queued
+    where another process had it and let go."""
 
     unit: str
 

@@ -17,7 +17,18 @@ from typing import Any
 
 from flowrun.engine import commands as cmd
 from flowrun.engine import events as ev
-from flowrun.engine.attempt import Admission, FoundResult, Go, InDoubt, Joined, TakenUp, admit, carry_out
+from flowrun.engine.attempt import (
+    JOIN_CHECK,
+    OWNER_GONE,
+    Admission,
+    FoundResult,
+    Go,
+    InDoubt,
+    Joined,
+    TakenUp,
+    admit,
+    carry_out,
+)
 from flowrun.engine.body import needs_preparing, prepare
 from flowrun.engine.deciding import Deciding
 from flowrun.engine.failure import AttemptError, Failure
@@ -28,12 +39,14 @@ from flowrun.engine.recovery import Recovery
 from flowrun.engine.scheduler import Scheduler
 from flowrun.engine.slots import SlotWatch
 from flowrun.engine.states import NodeState
+from flowrun.engine.submit import CLAIM_LOST
 from flowrun.engine.verdicts import TIMED_OUT, of_bug, of_doubt, of_error
 from flowrun.ids import ActionKey, OwnerId, TaskId
 from flowrun.ledger.protocol import LimitName, Over, Wait
 from flowrun.store.protocol import Result
 
 UPLOADS_AT_ONCE = 4
+_ASK_AGAIN = frozenset({OWNER_GONE, CLAIM_LOST})
 LAST_LOOK = 30.0  # seconds that a finished run waits for what earlier runs left
 
 
@@ -266,6 +279,8 @@ class Driver:
         except Exception as error:
             _refuse(maker, error)
             failure = self._failure_of(error)
+            if failure.code in _ASK_AGAIN:
+                return self._queued_again(unit)
             if failure.code == TIMED_OUT and failure.task is not None:
                 self._spawn(f"watch {failure.task}", self._watch(attempt, TaskId(failure.task)))
             return self._failed(unit, failure)
@@ -282,6 +297,11 @@ class Driver:
         files = tuple(output.digest.sha256 for output in result.outputs)
         return ev.Stored(self._now(), unit, result.task, result.id, files, result.credits)
 
+    def _queued_again(self, unit: str) -> ev.Queued:
+        """Who had the action let go of it, and nothing was sent from here: that is no failure, however often it happens."""
+        now = self._now()
+        return ev.Queued(now, unit, LimitName.CONCURRENCY.value, now + JOIN_CHECK, None)
+
     async def _watch(self, attempt: Attempt, task: TaskId) -> None:
         """Nobody waits for the task any more, but for its end, which frees the slot."""
         patient = replace(attempt, doc=replace(attempt.doc, timeout=None), report=lambda event: None)
@@ -296,7 +316,8 @@ class Driver:
             if maker is not None:
                 self.deciding.made[unit] = await asyncio.shield(maker)
         except Exception as error:
-            return self._failed(unit, self._failure_of(error))
+            failure = self._failure_of(error)
+            return self._queued_again(unit) if failure.code in _ASK_AGAIN else self._failed(unit, failure)
         finally:
             self._polling.discard(unit)
         if unit in self.deciding.made:

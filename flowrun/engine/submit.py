@@ -23,6 +23,8 @@ from flowrun.ledger.protocol import BusyActionError, Claim, Intent, LedgerDamage
 from flowrun.runway.errors import AnswerLostError, KeyRefusedError, Lost, NotAcceptedError, SubmitFailure
 from flowrun.runway.problems import reworded
 
+CLAIM_LOST = "claim-lost"  # the code of the failure that says: somebody else has it, ask again
+
 
 async def submit(attempt: Attempt, claim: Claim) -> TaskId:
     """Intend, send, record. Raises AttemptError; the ledger knows what became of the intent by then."""
@@ -61,7 +63,7 @@ def _check_delay(intent: Intent, claim: Claim, ports: Ports) -> None:
 
 def _lost_claim(error: Exception | None) -> Failure:
     why = "another process has it" if error else "this process was asleep for too long"
-    return Failure(Verdict.RESEND, "claim-lost", f"Nothing was sent: {why}.", charged=0, delay=1.0)
+    return Failure(Verdict.RESEND, CLAIM_LOST, f"Nothing was sent: {why}.", charged=0, delay=1.0)
 
 
 async def _send(attempt: Attempt, intent: Intent, body: Mapping[str, Any]) -> TaskId:

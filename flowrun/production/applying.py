@@ -130,8 +130,8 @@ class Apply:
         try:
             self._tell_limits()
             await self._drive()
-            self._tell_caps()
             await self._withdraw()
+            self._tell_caps()
             self._export()
         except Exception as error:
             self.exits.append(_exit_of_error(error))

@@ -14,7 +14,7 @@ from flowrun.production.binding import Bound, bound
 from flowrun.production.exits import Exit, FlowrunError
 from flowrun.production.loops import run_alone
 from flowrun.production.options import Options, Surroundings
-from flowrun.production.rounds import Interruptible, Rounded, Tell, carried_out, open_rows, with_uncertain
+from flowrun.production.rounds import Interruptible, Rounded, Tell, at_work, carried_out, with_uncertain
 from flowrun.store.location import find_project
 from flowrun.store.protocol import AmbiguousRunError
 
@@ -66,14 +66,14 @@ async def cancel_async(
 ) -> Rounded:
     """`cancel`, inside a running event loop."""
     around = around or Surroundings()
-    with bound(find_project(around.cwd / "manifest"), options or Options(), around) as at:
+    with bound(find_project(around.cwd / "manifest"), options or Options(), around) as at, at_work(at) as opened:
         wanted = None if run is None else run_named(run, at)
         store = str(at.store.root)
 
         def is_meant(whose: str, sender: RunId) -> bool:
             return whose == store and wanted in (None, sender)
 
-        rows = [(row, doc) for row, doc in open_rows(at) if is_meant(row.origin.store, row.run)]
+        rows = [(row, doc) for row, doc in opened if is_meant(row.origin.store, row.run)]
         uncertain = [row for row in at.ledger.uncertain() if is_meant(row.origin.store, row.run)]
         if rows and not confirm(Stakes(tuple(row for row, _ in rows), at.choice.name)):
             raise FlowrunError(Exit.STOPPED, "not confirmed: nothing was cancelled", "agree, or pass --yes")

@@ -7,7 +7,7 @@ from flowrun.engine.round import collecting
 from flowrun.production.binding import bound
 from flowrun.production.loops import run_alone
 from flowrun.production.options import Options, Surroundings
-from flowrun.production.rounds import Interruptible, Rounded, Tell, carried_out, open_rows, with_uncertain
+from flowrun.production.rounds import Interruptible, Rounded, Tell, at_work, carried_out, with_uncertain
 from flowrun.store.location import find_project
 
 
@@ -35,6 +35,6 @@ async def collect_async(
 ) -> Rounded:
     """`collect`, inside a running event loop."""
     around = around or Surroundings()
-    with bound(find_project(around.cwd / "manifest"), options or Options(), around) as at:
-        rounded = await carried_out(at, open_rows(at), collecting, tell, interruptible)
+    with bound(find_project(around.cwd / "manifest"), options or Options(), around) as at, at_work(at) as opened:
+        rounded = await carried_out(at, opened, collecting, tell, interruptible)
         return with_uncertain(rounded, at.ledger.uncertain())

@@ -3,8 +3,8 @@ such a command opens, ends and may be interrupted, and its exit codes. It needs 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -46,11 +46,16 @@ class Rounded:
         return [each for each in self.tasks if each.fate in fates]
 
 
-def open_rows(at: Bound) -> Rows:
-    """Every open task of the account, once what dead processes held is free, and what this project left under a former account
-    is taken up. Raises FlowrunError."""
-    begin_work(at)
-    return at.ledger.open()
+@contextmanager
+def at_work(at: Bound) -> Iterator[Rows]:
+    """Every open task of the account, once what dead processes held is free and what former accounts left is taken up. Raises
+    FlowrunError."""
+    try:
+        begin_work(at)
+        yield at.ledger.open()
+    finally:
+        with suppress(OSError):  # else the next reaper does it
+            at.ledger.retire(at.owner)
 
 
 async def carried_out(at: Bound, rows: Rows, errand: Errand, tell: Tell, interruptible: Interruptible) -> Rounded:
@@ -73,9 +78,9 @@ async def carried_out(at: Bound, rows: Rows, errand: Errand, tell: Tell, interru
 
         interruptible(interrupt)
         found = await to_the_end(whole.visit_all(rows), interrupt)
+        with suppress(OSError):  # what became of them stands in no journal
+            at.written.back_up()
     finally:
-        with suppress(OSError):  # else the next reaper does it
-            at.ledger.retire(at.owner)
         await at.close_client()
     return Rounded(found, (), at.choice.name, tuple(_exits(found, signals)))
 

@@ -16,7 +16,7 @@ from flowrun.engine import events as ev
 from flowrun.engine.failure import Verdict
 from flowrun.engine.ready import ready
 from flowrun.engine.records import RESUME, Unit
-from flowrun.engine.scheduler import Scheduler, unit_name
+from flowrun.engine.scheduler import Scheduler, pause_of, unit_name
 from flowrun.engine.states import USABLE, NodeState
 
 START = 1000.0
@@ -111,6 +111,7 @@ class World:
         self.spent = 0
         self.told_to_wait: dict[str, float] = {}  # model -> when asking again may be of use
         self.paused: dict[str, float] = {}
+        self.refusals: Counter[str] = Counter()
         self.outcomes: dict[str, tuple[NodeState, int | None]] = {}
         self.finished = 0
         self.asked: list[str] = []
@@ -206,7 +207,11 @@ class World:
         if isinstance(event, ev.Woke) and event.model and self.now >= self.told_to_wait.get(event.model, 0.0):
             self.told_to_wait.pop(event.model, None)
         if isinstance(event, ev.AttemptFailed) and event.verdict == Verdict.PAUSE_MODEL:
-            self.paused[self.scheduler.units[event.unit].model] = self.now + PAUSE
+            model = self.scheduler.units[event.unit].model
+            self.refusals[model] += 1
+            self.paused[model] = self.now + pause_of(PAUSE, self.refusals[model])
+        if isinstance(event, ev.Submitted):
+            del self.refusals[self.scheduler.units[event.unit].model]
 
     # -- obeying
 

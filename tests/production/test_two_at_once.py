@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from flowrun.engine import events as ev
 from flowrun.engine.states import USABLE
+from flowrun.ids import OwnerId
+from flowrun.ledger.protocol import Join, Mine
+from flowrun.ledger.transactions import FactLedger
 from flowrun.production.applying import Applied
 from flowrun.production.exits import Exit
 from tests.limits.crowd import crowd
@@ -97,3 +103,18 @@ def test_two_manifests_that_share_nodes_pay_each_once(delay: float) -> None:
     assert len(two.keys() - one.keys()) >= 4
     texts = {"one": manifest("one", one, words="fox"), "two": manifest("two", two, words="fox")}
     _pay_once(texts, len(one | two), (("one", len(one)), ("two", len(two))), delay)
+
+
+def test_a_claim_that_another_holds_for_a_moment_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between another process's claim and its release, where no slot is free: however often that is seen."""
+    real, seen = FactLedger.claim, itertools.count()
+
+    def claim(self: FactLedger, *args: Any) -> Mine | Join:
+        return Join(OwnerId("another"), ()) if (number := next(seen)) < 40 and number % 2 == 0 else real(self, *args)
+
+    monkeypatch.setattr(FactLedger, "claim", claim)
+    stage = Stage(tmp_path, CHAIN)
+    done = stage.apply()
+    assert (done.exit, done.summary.troubles, stage.submissions) == (Exit.DONE, {}, 3)
+    assert next(seen) > 40
+    assert not [event for event in stage.events if isinstance(event, ev.AttemptFailed)]
