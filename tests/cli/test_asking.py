@@ -66,6 +66,24 @@ def test_nobody_is_asked_about_a_plan_they_have_not_seen(
     assert "text_to_image/gen4_image" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("terminal", "answer", "accepted"), [(True, True, True), (True, False, False), (False, True, False)]
+)
+def test_a_gap_is_agreed_to_by_a_person_who_has_read_of_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], terminal: bool, answer: bool, accepted: bool
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("flowrun.cli.apply.can_ask", lambda: terminal)
+    monkeypatch.setattr(click, "confirm", lambda text, **more: asked.append(text) or answer)
+
+    async def ask() -> bool:
+        return asker(quiet=True).accept(["the journal of run r is missing"])
+
+    assert asyncio.run(ask()) is accepted
+    assert len(asked) == terminal
+    assert ("warning: the journal of run r is missing" in capsys.readouterr().err) is terminal
+
+
 def test_only_the_run_itself_takes_time(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr("flowrun.cli.apply.time.monotonic", lambda: now[0])

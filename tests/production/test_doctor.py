@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from flowrun.ledger.gaps import Gaps, write_gaps
 from flowrun.ledger.location import account_of, ledger_path
+from flowrun.ledger.sqlite import damage_mark
 from flowrun.production.doctoring import account, disks, finding, machine
 from flowrun.production.doctoring.examining import Health, examine
 from flowrun.production.doctoring.finding import Finding, Status
@@ -75,6 +77,30 @@ def test_damaged_databases_are_problems(tmp_path: Path) -> None:
     assert found(sick, "index").status is Status.PROBLEM
     assert "built anew" in str(found(sick, "index").advice)
     assert found(sick, "ledger").status is Status.PROBLEM
+
+
+def test_copies_of_a_ledger_are_told_and_what_one_does_not_know(tmp_path: Path) -> None:
+    Stage(tmp_path, CHAIN).apply()
+    path = ledger_path(tmp_path / ".flowrun/sandbox", "in-process")
+    well = health(tmp_path, offline=True)
+    assert found(well, "ledger copies").found.startswith("2 of in-process.sqlite3, the newest of 20")
+    write_gaps(path, Gaps(no_copy=True))
+    seen = found(health(tmp_path, offline=True), "ledger gaps")
+    assert (seen.status, "no copy of the ledger" in seen.found) == (Status.PROBLEM, True)
+    assert "--accept-gaps" in str(seen.advice)
+
+
+def test_a_ledger_that_is_missing_or_was_found_damaged_is_a_problem(tmp_path: Path) -> None:
+    Stage(tmp_path, CHAIN).apply()
+    path = ledger_path(tmp_path / ".flowrun/sandbox", "in-process")
+    damage_mark(path).touch()
+    seen = found(health(tmp_path, offline=True), "ledger")
+    assert (seen.status, "found damaged while it was used" in seen.found) == (Status.PROBLEM, True)
+    path.unlink()
+    seen = found(health(tmp_path, offline=True), "ledger")
+    assert (seen.status, "is missing" in seen.found) == (Status.PROBLEM, True)
+    assert "flowrun apply FILE" in str(seen.advice)
+    assert not path.exists()
 
 
 def test_a_page_that_lies_is_seen(tmp_path: Path) -> None:
