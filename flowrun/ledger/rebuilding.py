@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -47,8 +47,8 @@ class Rebuilt:
 class _Found:
     """Journals of one account, by run."""
 
-    written: dict[str, Written] = field(default_factory=dict)
-    unread: dict[str, RegisteredRun] = field(default_factory=dict)
+    written: dict[RunId, Written] = field(default_factory=dict)
+    unread: dict[RunId, RegisteredRun] = field(default_factory=dict)
 
 
 def is_missing(path: Path) -> bool:
@@ -122,25 +122,49 @@ def _filled(tables: Tables, account: str, read: ReadJournals, present: str, at: 
     """Everything the journals know beyond what `tables` have; those that were found, and what is missing of them."""
     listed = {run.run: run for run in tables.runs.find(where())}
     found = _found(account, read, dict.fromkeys([present, *(run.store for run in listed.values())]))
-    epoch, last = (_counter(tables, name) for name in (EPOCH, TRANSACTIONS))
-    chosen = {run: _since(each, last if run in listed and each.epoch == epoch else None, run in listed, epoch)
-              for run, each in found.written.items()}  # fmt: skip
-    replay(tables, ((found.written[run], lines) for run, lines in chosen.items()))
-    for run, each in found.written.items():
-        if run not in listed:
+    gaps = Gaps(
+        at, missing=_missing(listed, found), torn=_torn(listed, found), numbers=_replayed(tables, listed, found)
+    )
+    for each in found.written.values():
+        if each.run.run not in listed:
             tables.runs.put(each.run)
-    numbers = {line.number for run, lines in chosen.items() if found.written[run].epoch == epoch for line in lines}
-    highest = max(numbers, default=last)
-    raise_counter(tables, TRANSACTIONS, max(highest, *(line.number for lines in chosen.values() for line in lines), 0))
-    leave_nobody(tables, at)
-    raise_counter(tables, EPOCH, max(int(at * 1e6), epoch + 1))
-    holes = tuple(sorted(set(range(last + 1, highest + 1)) - numbers)) if epoch else ()
-    missing = tuple(run for name, run in listed.items() if run.ended_at is None and name not in found.written)
-    for gone in missing:  # so that it is taken in, should its journal turn up
+    for gone in gaps.missing:  # so that it is taken in, should its journal turn up
         tables.runs.drop(gone.run)
-    torn = [each.run for run, each in found.written.items() if each.damaged and (chosen[run] or run in listed)]
-    torn += [run for name, run in found.unread.items() if name not in listed]
-    return list(found.written.values()), Gaps(at, None, missing, tuple(torn), holes)
+    leave_nobody(tables, at)
+    raise_counter(tables, EPOCH, max(int(at * 1e6), _counter(tables, EPOCH) + 1))
+    return list(found.written.values()), gaps
+
+
+def _replayed(tables: Tables, listed: Collection[RunId], found: _Found) -> tuple[int, ...]:
+    """Take in what the copy cannot have. The numbers since that stand in no journal."""
+    epoch, last = (_counter(tables, name) for name in (EPOCH, TRANSACTIONS))
+    chosen = [(each, _since(each, last, each.run.run in listed, epoch)) for each in found.written.values()]
+    replay(tables, chosen)
+    for _, lines in chosen:
+        raise_counter(tables, TRANSACTIONS, max((line.number for line in lines), default=0))
+    numbers = {line.number for each, lines in chosen if each.epoch == epoch for line in lines}
+    return tuple(sorted(set(range(last + 1, max(numbers, default=last) + 1)) - numbers)) if epoch else ()
+
+
+def _since(written: Written, last: int, is_listed: bool, epoch: int) -> tuple[Line, ...]:
+    """Lines after number `last` of the copy's own `epoch`. A run that the copy lists was taken in where it was written beside
+    another ledger; one that it does not list is new, whole."""
+    if not is_listed:
+        return written.lines
+    if written.epoch != epoch:
+        return ()
+    return tuple(line for line in written.lines if line.number > last or line.answer is not None)
+
+
+def _missing(listed: Mapping[RunId, RegisteredRun], found: _Found) -> tuple[RegisteredRun, ...]:
+    return tuple(run for name, run in listed.items() if run.ended_at is None and name not in found.written)
+
+
+def _torn(listed: Mapping[RunId, RegisteredRun], found: _Found) -> tuple[RegisteredRun, ...]:
+    """Runs whose journal was damaged, and whose facts the copy need not have."""
+    torn = [each.run for each in found.written.values() if each.damaged]
+    unread = [run for name, run in found.unread.items() if name not in listed]
+    return tuple(run for run in (*torn, *unread) if run.run not in listed or listed[run.run].ended_at is None)
 
 
 def known_in(found: Iterable[Written]) -> tuple[list[RunId], list[int]]:
@@ -156,17 +180,10 @@ def _found(account: str, read: ReadJournals, stores: Iterable[str]) -> _Found:
             written = journal.read(data)
             if written is None:
                 if b"\n" in data:  # else it was cut short before its run began
-                    found.unread[name] = RegisteredRun(RunId(name), OwnerId(""), store, 0.0)
+                    found.unread[RunId(name)] = RegisteredRun(RunId(name), OwnerId(""), store, 0.0)
             elif written.account == account and written.run.run not in found.written:
                 found.written[written.run.run] = written
     return found
-
-
-def _since(written: Written, last: int | None, is_listed: bool, epoch: int) -> tuple[Line, ...]:
-    """The lines that the copy cannot have. A run that it lists was taken in where it was written beside another ledger."""
-    if is_listed and written.epoch != epoch:
-        return ()
-    return tuple(line for line in written.lines if last is None or line.number > last or line.answer is not None)
 
 
 def _counter(tables: Tables, name: str) -> int:

@@ -286,6 +286,16 @@ def test_a_run_that_had_ended_before_the_copy_needs_no_journal(account: Account)
     assert [row.task for row in account.facts()[1]] == ["task-a"]
 
 
+def test_a_rotten_journal_of_a_run_that_the_copy_saw_end_is_no_gap(account: Account) -> None:
+    first = account.begin()
+    send(first, "a")
+    first.retire(OwnerId("owner-1"))
+    account.begin()
+    lines = account.journals["/one"]["run-1"]
+    lines.data = lines.data.replace(b"key-a", b"key-b")
+    assert not account.rebuilt().gaps
+
+
 def test_a_store_that_moved_is_found_at_the_present_one(account: Account) -> None:
     send(account.begin(), "a")
     account.journals = {"/moved": account.journals["/one"]}
