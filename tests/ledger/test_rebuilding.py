@@ -248,7 +248,7 @@ class Histories(RuleBasedStateMachine):
             assert self.account.facts(path) == self.account.facts()
 
 
-@pytest.mark.parametrize("examples", [12, pytest.param(120, marks=pytest.mark.long)])
+@pytest.mark.parametrize("examples", [12, pytest.param(40, marks=pytest.mark.long)])
 def test_a_copy_and_the_journals_since_are_the_ledger(examples: int) -> None:
     quiet = settings(
         max_examples=examples,
