@@ -88,10 +88,13 @@ def _tell(verb: str, rounded: Rounded, options: Options, output: Output) -> None
     from flowrun.ui.visits_text import visits_markdown, visits_text
 
     flags = carried(options)
+    for warning in rounded.warnings:
+        output.talk(f"warning: {warning}")
     if output.json:
         codes = {"exit": int(rounded.exit), "exits": [int(code) for code in rounded.exits or (0,)]}
         tasks = [each.to_json() for each in rounded.tasks]
-        output.document({**codes, "tasks": tasks, "uncertain": [asdict(row) for row in rounded.uncertain]})
+        uncertain = [asdict(row) for row in rounded.uncertain]
+        output.document({**codes, "tasks": tasks, "uncertain": uncertain, "warnings": list(rounded.warnings)})
     elif output.form is Form.MARKDOWN:
         output.page(visits_markdown(verb, rounded.tasks, rounded.uncertain, flags))
     else:

@@ -13,8 +13,9 @@ from flowrun.ledger.protocol import TaskRow
 from flowrun.production.binding import Bound, bound
 from flowrun.production.exits import Exit, FlowrunError
 from flowrun.production.loops import run_alone
+from flowrun.production.mending import telling
 from flowrun.production.options import Options, Surroundings
-from flowrun.production.rounds import Interruptible, Rounded, Tell, at_work, carried_out, with_uncertain
+from flowrun.production.rounds import Interruptible, Rounded, Tell, at_work, carried_out, with_the_rest
 from flowrun.store.location import find_project
 from flowrun.store.protocol import AmbiguousRunError
 
@@ -66,7 +67,8 @@ async def cancel_async(
 ) -> Rounded:
     """`cancel`, inside a running event loop."""
     around = around or Surroundings()
-    with bound(find_project(around.cwd / "manifest"), options or Options(), around) as at, at_work(at) as opened:
+    folder = find_project(around.cwd / "manifest")
+    with bound(folder, options or Options(), around, mends=True) as at, telling(at.mended), at_work(at) as opened:
         wanted = None if run is None else run_named(run, at)
         store = str(at.store.root)
 
@@ -78,7 +80,7 @@ async def cancel_async(
         if rows and not confirm(Stakes(tuple(row for row, _ in rows), at.choice.name)):
             raise FlowrunError(Exit.STOPPED, "not confirmed: nothing was cancelled", "agree, or pass --yes")
         rounded = await carried_out(at, rows, cancelling, tell, interruptible)
-    return with_uncertain(_judged(rounded), uncertain)
+    return with_the_rest(_judged(rounded), uncertain, at)
 
 
 def _judged(rounded: Rounded) -> Rounded:

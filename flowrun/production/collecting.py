@@ -6,8 +6,9 @@ from __future__ import annotations
 from flowrun.engine.round import collecting
 from flowrun.production.binding import bound
 from flowrun.production.loops import run_alone
+from flowrun.production.mending import telling
 from flowrun.production.options import Options, Surroundings
-from flowrun.production.rounds import Interruptible, Rounded, Tell, at_work, carried_out, with_uncertain
+from flowrun.production.rounds import Interruptible, Rounded, Tell, at_work, carried_out, with_the_rest
 from flowrun.store.location import find_project
 
 
@@ -35,6 +36,7 @@ async def collect_async(
 ) -> Rounded:
     """`collect`, inside a running event loop."""
     around = around or Surroundings()
-    with bound(find_project(around.cwd / "manifest"), options or Options(), around) as at, at_work(at) as opened:
+    folder = find_project(around.cwd / "manifest")
+    with bound(folder, options or Options(), around, mends=True) as at, telling(at.mended), at_work(at) as opened:
         rounded = await carried_out(at, opened, collecting, tell, interruptible)
-        return with_uncertain(rounded, at.ledger.uncertain())
+        return with_the_rest(rounded, at.ledger.uncertain(), at)

@@ -30,12 +30,13 @@ Interruptible = Callable[[Callable[[int], None]], None]  # is given the round's 
 @dataclass(frozen=True, slots=True)
 class Rounded:
     """What a round came to. `tasks`: a row each, oldest first; `uncertain`: requests whose answer never came, which no round can
-    settle; `exits`: all that apply, `exit` the one that is told."""
+    settle; `exits`: all that apply, `exit` the one that is told; `warnings`: what was damaged and is put right."""
 
     tasks: tuple[Visited, ...]
     uncertain: tuple[IntentRow, ...]
     provider: str
     exits: tuple[Exit, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def exit(self) -> Exit:
@@ -94,6 +95,6 @@ def _exits(found: Sequence[Visited], signals: Sequence[Exit]) -> list[Exit]:
     return [Exit.FAILED] if lost else [Exit.DONE]
 
 
-def with_uncertain(rounded: Rounded, rows: Sequence[IntentRow]) -> Rounded:
-    """The same, and the requests that somebody has to decide about."""
-    return replace(rounded, uncertain=tuple(rows))
+def with_the_rest(rounded: Rounded, rows: Sequence[IntentRow], at: Bound) -> Rounded:
+    """The same, with the requests that somebody has to decide about, and what was mended on the way."""
+    return replace(rounded, uncertain=tuple(rows), warnings=tuple(at.mended))

@@ -251,3 +251,24 @@ def test_uncertain_submissions_are_told_with_what_to_do(tmp_path: Path) -> None:
     assert stage.apply().exit is Exit.UNKNOWN
     done = collected(stage)
     assert (done.exit, done.tasks, len(done.uncertain)) == (Exit.DONE, (), 1)
+
+
+def test_a_ledger_that_is_damaged_is_mended_first_and_that_is_told(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, TWO)
+    left_and_done(stage)
+    ledger_path(tmp_path / ".flowrun" / "sandbox", "in-process").write_bytes(b"garbage " * 512)
+    done = collected(stage)
+    assert (done.exit, fates(done)) == (Exit.DONE, {"a#1": "collected", "b#1": "collected"})
+    assert ["was damaged" in warning for warning in done.warnings] == [True]
+    assert stage.apply().summary.submitted == 0
+    assert stage.submissions == 2
+
+
+def test_what_a_collect_settled_is_known_though_the_ledger_is_damaged_after_it(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, TWO)
+    left_and_done(stage)
+    assert collected(stage).exit is Exit.DONE
+    ledger_path(tmp_path / ".flowrun" / "sandbox", "in-process").unlink()
+    again = collected(stage)
+    assert (again.exit, again.tasks) == (Exit.DONE, ())
+    assert stage.apply().summary.submitted == 0
