@@ -62,7 +62,9 @@ def test_an_earlier_format_is_read_and_left_to_who_writes(tmp_path: Path) -> Non
     fill(path, "a")
     back = (f"DROP INDEX {table}_project; ALTER TABLE {table} DROP COLUMN project;" for table in ("claims", "intents"))
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.executescript(" ".join(back) + "PRAGMA user_version=1; PRAGMA wal_checkpoint(TRUNCATE);")
+        connection.executescript(
+            " ".join(back) + "DROP TABLE runs; PRAGMA user_version=1; PRAGMA wal_checkpoint(TRUNCATE);"
+        )
     before = path.read_bytes()
     with closing(look_at(path, now)) as ledger:
         assert [row.task for row, _ in ledger.open()] == ["a"]

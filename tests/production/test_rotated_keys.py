@@ -224,14 +224,14 @@ def test_two_stores_of_one_account_each_take_up_their_own(
     second.use(OLD)
     interrupt_after(first, 3)
     second.now = first.now
-    interrupt_after(second, 3)
+    interrupt_after(second, 2)  # no more slots are free
     first.use(NEW)
     first.now = second.now
     assert first.apply().exit is Exit.DONE
-    assert left_in(first, OLD) == (3, 0), "those of the second"
+    assert left_in(first, OLD) == (2, 0), "those of the second"
     second.now = first.now
     done = second.apply()
-    assert (done.exit, done.summary.submitted, studio.submissions()) == (Exit.DONE, 0, 6)
+    assert (done.exit, done.summary.submitted, studio.submissions()) == (Exit.DONE, 1, 6)
 
 
 @pytest.mark.parametrize("last", range(1, 18))
