@@ -139,6 +139,8 @@ def _check_kept(world: World, known: set[str]) -> None:
     kept = {str(each["task"]) for each in results(world)}
     rows = {each.task: each.row for each in world.accepted}
     for task in world.tasks():
+        if task.removed is not None and task.removed < task.ends:
+            continue  # cancelled while it ran
         if task.outcome == "SUCCEEDED" and task.id not in kept:
             row = rows.get(task.id)
             if task.id in known or row is None or row.intent not in world.given_up:

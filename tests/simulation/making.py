@@ -98,7 +98,8 @@ def _ref(rng: random.Random, upstream: Node) -> Ref:
 def _limits(rng: random.Random) -> Limits:
     models = sorted({kind.model for kind in KINDS.values()})
     lowered = tuple((model, rng.choice((1, 1, 2))) for model in models if rng.random() < 0.15)
-    return Limits(rng.choice((None, None, None, None, 15, 30, 60)), lowered)
+    day = rng.choice((None, None, None, None, None, None, 20, 45, 90))
+    return Limits(rng.choice((None, None, None, None, 15, 30, 60)), day, lowered)
 
 
 def _round(rng: random.Random, *, first: bool) -> Round:
@@ -129,12 +130,14 @@ def _visit(rng: random.Random, delay: float) -> Visit:
     death = _moment(rng, 60) if rng.random() < 0.55 else None
     freeze = (_moment(rng, 55), rng.choice((20.0, 45.0, 100.0, 400.0))) if rng.random() < 0.2 else None
     return Visit(
+        command=rng.choice(("collect", "cancel")) if rng.random() < 0.1 else "apply",
         delay=delay,
         host=rng.choice((0, 0, 0, 1)),
         death=death,
         freeze=freeze,
         full=(_moment(rng, 60), rng.choice((1, 1, 2, 5, 40))) if rng.random() < 0.1 else None,
         interrupts=_interrupts(rng) if rng.random() < 0.25 else (),
+        cancels=rng.random() < 0.2,
         max_credits=rng.choice((None, None, None, None, 10, 25, 60)),
         force=(rng.randrange(8),) if rng.random() < 0.1 else (),
         select=(rng.randrange(8),) if rng.random() < 0.06 else (),

@@ -72,9 +72,10 @@ Nodes = tuple[Node, ...]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Of the manifest: credits, and generations at once by model."""
+    """Of the manifest: credits, and generations at once by model. `day`: of the project, credits in any 24 hours."""
 
     credits: int | None = None
+    day: int | None = None
     concurrency: tuple[tuple[str, int], ...] = ()
 
 
@@ -89,18 +90,22 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One process that applies. `death`: the moment at which it dies, counted over its ledger, store and network operations, or
-    over those of one name;
-    `freeze`: such a moment, and seconds for which it stands still; `full`: such a moment, and how many
-    writes from there on find the disk full; `interrupts`: numbers of the events, of all or of one name, at
-    which a person presses Ctrl-C; `host`: whether others can see it end; `force`: numbers of addresses."""
+    """One process that applies, collects or cancels.
 
+    `death`: the moment at which it dies, counted over its ledger, store and network operations, or over those of one name;
+    `freeze`: such a moment, and seconds for which it stands still; `full`: such a moment, and how many writes from there on find
+    the disk full; `interrupts`: numbers of the events, of all or of one name, at which a person presses Ctrl-C, and `cancels`:
+    whether that cancels what is at the API; `host`: whether others can see it end; `force`: numbers of addresses.
+    """
+
+    command: str = "apply"
     delay: float = 0.0
     host: int = 0
     death: int | tuple[str, int] | None = None
     freeze: tuple[int | tuple[str, int], float] | None = None
     full: tuple[int | tuple[str, int], int] | None = None
     interrupts: tuple[int | tuple[str, int], ...] = ()
+    cancels: bool = False
     max_credits: int | None = None
     force: tuple[int, ...] = ()
     select: tuple[int, ...] = ()

@@ -19,6 +19,8 @@ from flowrun.ids import TaskId
 from flowrun.ledger.location import ledger_path
 from flowrun.ledger.protocol import Adopted, Forgotten, IntentRow
 from flowrun.ledger.sqlite import SqliteLedger
+from flowrun.production.cancelling import cancel_async
+from flowrun.production.collecting import collect_async
 from flowrun.production.exits import Exit, FlowrunError
 from flowrun.production.options import Options, Surroundings
 from flowrun.production.production import Production, Proposal
@@ -76,8 +78,9 @@ class _Session:
         with self.world.books() as books:
             books.put("tier", 0)
         text, files = manifest(self.nodes, self.limits)
-        trusts = '[provider]\nuncertain = "trust-counters"\n' if self.case.trusts else ""
-        for name, content in {"flow.yaml": text, "flowrun.toml": trusts, **files}.items():
+        settings = '[provider]\nuncertain = "trust-counters"\n' if self.case.trusts else ""
+        settings += f"[limits]\ncredits_per_day = {self.limits.day}\n" if self.limits.day is not None else ""
+        for name, content in {"flow.yaml": text, "flowrun.toml": settings, **files}.items():
             (self.world.folder / name).write_text(content, encoding="utf-8")
 
     def apply(
@@ -129,6 +132,8 @@ class _Session:
         await asyncio.sleep(process.visit.delay)
         RUNNING.set(process)
         try:
+            if process.visit.command != "apply":
+                return await self._rounded(process)
             return await self._applied(process, resend)
         except (FlowrunError, DiagnosticError) as error:
             self._refused(process, error)
@@ -182,6 +187,25 @@ class _Session:
             self.world.violated("exit", f"{process.name} ended with {applied.exit!r}: {applied.summary}")
         return applied.exit
 
+    async def _rounded(self, process: Process) -> Exit:
+        """One look at every open task."""
+        options, around = Options(sandbox=True), self._around(process)
+        whole = (
+            collect_async(options, around)
+            if process.visit.command == "collect"
+            else cancel_async(None, options, around)
+        )
+        rounded = await whole
+        told = ", ".join(f"{each.row.origin.address} {each.fate.value}" for each in rounded.tasks)
+        self.world.tally[process.visit.command] += 1
+        self.world.tally[f"exit {rounded.exit.value}"] += 1
+        self.world.tell(f"{process.visit.command}: {told or 'nothing is open'}; exit {rounded.exit!r}")
+        return rounded.exit
+
+    def _around(self, process: Process) -> Surroundings:
+        rng = random.Random(f"{self.case.seed} {process.name}")
+        return Surroundings(environ={}, cwd=self.world.folder, clock=process, offload=offload, rng=rng)
+
     def production(self, process: Process, resend: tuple[str, ...] = ()) -> Production:
         visit, folder = process.visit, self.world.folder
         addresses = [at for node in self.nodes for at in node.addresses]
@@ -198,10 +222,9 @@ class _Session:
             max_credits=visit.max_credits,
             fail_fast=visit.fail_fast,
             wait_for_quota=visit.wait_for_quota,
+            cancel_on_interrupt=visit.cancels,
         )
-        rng = random.Random(f"{self.case.seed} {process.name}")
-        around = Surroundings(environ={}, cwd=folder, clock=process, offload=offload, rng=rng)
-        return Production(folder / "flow.yaml", options, around)
+        return Production(folder / "flow.yaml", options, self._around(process))
 
     # -- the person
 
@@ -242,7 +265,7 @@ class _Session:
         """Applies without faults until everything is there, and nothing is left to do."""
         self.world.tell("-- quiet")
         self.nodes = tuple(replace(each, cache="" if each.cache is False else each.cache) for each in self.nodes)
-        self.limits = replace(self.limits, credits=None)
+        self.limits = replace(self.limits, credits=None, day=None)
         exits: list[Exit | None] = []
         for _ in range(QUIET):
             self.begin(Round(gap=130.0, tier=5, credits=10_000_000, duration=5.0))

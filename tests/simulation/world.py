@@ -222,6 +222,8 @@ class World:
             self.violated("paid-twice", f"{row.origin.address} was accepted again at {now:.1f}, after {ids}")
 
     def _may_repeat(self, task: Task, now: float) -> bool:
+        if task.removed is not None:  # cancelled, as somebody asked
+            return True
         if task.outcome == TaskStatus.SUCCEEDED.value or task.ends > now:
             return False
         for_good = any((task.failure_code or "").startswith(each) for each in FINAL)
@@ -229,7 +231,8 @@ class World:
 
     def _check_slots(self, new: Task, tasks: dict[str, Task], tier: int | None, now: float) -> None:
         limit = self.limit_of(new.model, tier)
-        flying = [each for each in tasks.values() if each.model == new.model and now < each.ends and self._counts(each)]
+        going = (each for each in tasks.values() if each.model == new.model and each.removed is None)
+        flying = [each for each in going if now < each.ends and self._counts(each)]
         if len(flying) > limit:
             self.violated("over-limit", f"{len(flying)} of {new.model} in flight, and {limit} are allowed")
 
@@ -248,12 +251,23 @@ class World:
 
     def _check_cap(self, process: Process, tasks: dict[str, Task], now: float) -> None:
         caps = [each for each in (process.visit.max_credits, self.limits.credits) if each is not None]
-        if not caps:
+        if caps:
+            spent = self._spent((each for each in self.accepted if each.process is process), tasks, now)
+            if spent > min(caps):
+                self.violated("over-cap", f"{process.name} has spent {spent} credits under a cap of {min(caps)}")
+        self._check_day(process, tasks, now)
+
+    def _check_day(self, process: Process, tasks: dict[str, Task], now: float) -> None:
+        if self.limits.day is None:
             return
-        ours = [tasks[each.task] for each in self.accepted if each.process is process]
-        spent = sum(each.cost for each in ours if not (each.refunded and each.ends <= now))
-        if spent > min(caps):
-            self.violated("over-cap", f"{process.name} has spent {spent} credits under a cap of {min(caps)}")
+        since = process.clock.now() - 86_400.0
+        spent = self._spent((each for each in self.accepted if each.row.intended_at > since), tasks, now)
+        if spent > self.limits.day:
+            self.violated("over-day", f"{spent} credits were spent in 24 hours under a cap of {self.limits.day}")
+
+    def _spent(self, accepted: Iterable[Accepted], tasks: dict[str, Task], now: float) -> int:
+        found = (tasks[each.task] for each in accepted)
+        return sum(each.cost for each in found if not (each.refunded and each.ends <= now))
 
 
 def _latest(books: Books) -> float:
