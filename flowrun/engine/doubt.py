@@ -97,7 +97,7 @@ class Counters:
                 continue
             pair = (firsts[row.model], seconds[row.model])
             self.keep(row, *pair)
-            found[name] = self._settled(row, weigh(before_of(row.evidence), *pair))
+            found[name] = self._settled(row, weigh(before_of(row.evidence), row.intended_at, *pair))
         return found
 
     def _settled(self, row: IntentRow, finding: Finding) -> Finding:

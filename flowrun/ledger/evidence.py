@@ -76,13 +76,15 @@ def reading(counted: int, at: float, before: Standing, after: Standing) -> Readi
     return Reading(at, counted, after.known, after.unanswered, before == after and not after.leaving)
 
 
-def weigh(before: Reading | None, first: Reading, second: Reading) -> Finding:
-    """`before`: read before the request, None: nobody did. Certain only where nobody else used the model, the request is the only
-    one without an answer, and two readings `APART` agree."""
+def weigh(before: Reading | None, intended_at: float, first: Reading, second: Reading) -> Finding:
+    """`before`: read before the request, None: nobody did; `intended_at`: when that was (epoch seconds). Certain only where
+    nobody else used the model, the request is the only one without an answer and still within the day, and two readings
+    `APART` agree."""
     alone = before is not None and before.clean and before.excess == 0 and before.unanswered == 0
     agree = first.excess == second.excess and second.at - first.at >= APART
     pair = (first, second)
-    if not (alone and agree and all(each.clean and each.unanswered == 1 for each in pair)):
+    counts = second.at - intended_at < DAY - MARGIN  # else it may have left the day, accepted or not
+    if not (alone and agree and counts and all(each.clean and each.unanswered == 1 for each in pair)):
         return Finding.OPEN
     return {0: Finding.NOT_ACCEPTED, 1: Finding.ACCEPTED}.get(second.excess, Finding.OPEN)
 

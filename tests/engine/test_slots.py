@@ -9,7 +9,7 @@ from contextlib import suppress
 from flowrun.engine import events as ev
 from flowrun.engine.attempt import execute
 from flowrun.engine.commands import Admit
-from flowrun.engine.slots import LOOK, SlotWatch
+from flowrun.engine.slots import LOOK_SELDOM, SlotWatch
 from flowrun.ledger.protocol import LedgerDamagedError, Limits
 from tests.engine.fakes import DISK_FULL, DONE, MODEL, RUNNING, Process, World, a_doc
 from tests.engine.test_scheduler import NOW, decided, feed, grow, running, spec
@@ -47,7 +47,7 @@ def test_a_slot_that_another_frees_is_told_of_once_and_soon() -> None:
         [ended] = await seen.play(seen.world.process("anne"))
         [told] = seen.told
         assert told.model == MODEL
-        assert ended.at <= told.at <= ended.at + LOOK + 1e-6
+        assert ended.at <= told.at <= ended.at + LOOK_SELDOM + 1e-6
 
     watched(story)
 

@@ -122,6 +122,15 @@ def test_what_an_earlier_run_left_is_weighed_before_the_plan(tmp_path: Path) -> 
     assert [event.type for event in stage.events[:2]] == ["weighing", "run-started"]
 
 
+def test_what_was_left_a_day_ago_is_not_weighed(tmp_path: Path) -> None:
+    """Accepted or not, it counts no more."""
+    stage = Stage(tmp_path, ONE, scenario=AFTER)
+    assert stage.apply().exit is Exit.UNKNOWN
+    stage.now += 25 * 3600.0
+    done = trusting(stage).apply()
+    assert (done.exit, done.summary.submitted, stage.submissions) == (Exit.UNKNOWN, 0, 1)
+
+
 def test_what_an_earlier_run_left_stays_where_it_was_accepted(tmp_path: Path) -> None:
     stage = Stage(tmp_path, ONE, scenario=AFTER)
     assert stage.apply().exit is Exit.UNKNOWN
@@ -179,7 +188,13 @@ def later(seconds: float, excess: int, *, unanswered: int = 1, clean: bool = Tru
     ],
 )
 def test_weighing(before: Reading | None, first: Reading, second: Reading, finding: Finding) -> None:
-    assert weigh(before, first, second) is finding
+    assert weigh(before, 50.0, first, second) is finding
+
+
+def test_a_request_that_may_have_left_the_day_is_not_weighed() -> None:
+    old = 160.0 - 24 * 3600.0
+    assert weigh(QUIET, old + 301.0, later(0, 0), later(60, 0)) is Finding.NOT_ACCEPTED
+    assert weigh(QUIET, old + 299.0, later(0, 0), later(60, 0)) is Finding.OPEN
 
 
 def test_readings_are_kept_the_first_and_the_last() -> None:

@@ -32,6 +32,7 @@ from tests.simulation.world import ViolationError, World
 from tests.support.virtual_time import START, HangError, VirtualClock, VirtualLoop, offload
 
 LONGEST = 4 * 86_400.0  # virtual seconds that a round may take: a used-up day is waited for
+A_DAY = 80_000.0
 QUIET = 8  # applies that may be needed until everything is there
 RAM = Path("/dev/shm")
 
@@ -75,6 +76,7 @@ class _Session:
         for fault in said.faults:
             deed = next(name for name in fault["do"] if name != "times")
             self.world.tally[f"scripted {deed} at {fault['on']}"] += 1
+            self.world.leapt |= fault["do"].get("jump", 0.0) >= A_DAY
         with self.world.books() as books:
             books.put("tier", 0)
         text, files = manifest(self.nodes, self.limits)

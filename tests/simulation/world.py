@@ -85,6 +85,7 @@ class World:
     trace: list[str] = field(default_factory=list)
     broken: list[ViolationError] = field(default_factory=list)
     tokens: int = 0
+    leapt: bool = False
     sound: set[str] = field(default_factory=set)  # blobs that were looked at
 
     # -- what the ports ask
@@ -139,7 +140,11 @@ class World:
         row = next((each for each in ledger.uncertain() if each.intent == intent), None)
         if decision == Forgotten(COUNTED_OUT):
             self.tally["counted out"] += row is not None
-            if accepted := [each.task for each in self.accepted if each.row.intent == intent]:
+            accepted = [each.task for each in self.accepted if each.row.intent == intent]
+            if accepted and self.leapt:  # the API's clock is a day ahead of ours: its day is another one
+                self.grants[row.key if row else ""] += 1
+                self.given_up.add(intent)
+            elif accepted:
                 self.violated("counted-out", f"the counters gave up request {intent}, which had become {accepted}")
         elif row is not None and not isinstance(decision, Adopted):
             self.grants[row.key] += 1
