@@ -166,7 +166,7 @@ class Deciding:
         if facts is None or facts.failure is None or not facts.failure.rejected:
             return None
         row = next((each for each in ledger.tasks() if each.task == facts.failed_task), None)
-        if row is None or row.run == self.run.id or (row.settled_at or 0.0) <= self.decided_at[unit]:
+        if row is None or row.run == self.run.id or (row.settled_at or 0.0) < self.decided_at[unit]:
             return None
         message = f"Another process sent it meanwhile, and nothing was sent from here. {facts.failure.message}"
         hint = "Change it, or apply again with --retry-rejected to send it as it is."

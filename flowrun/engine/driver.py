@@ -65,6 +65,9 @@ class Driver:
     _events: asyncio.Queue[ev.Event] = field(default_factory=asyncio.Queue)
     _admitted: dict[str, Go | TakenUp | Joined] = field(default_factory=dict)
     _makers: dict[ActionKey, asyncio.Future[Result]] = field(default_factory=dict)
+    _twins: dict[str, asyncio.Future[Result]] = field(
+        default_factory=dict
+    )  # unit -> what it shares, though it may end at once
     _tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _sent: dict[ActionKey, str] = field(default_factory=dict)  # key -> the unit first granted a request for it
     _polling: set[str] = field(default_factory=set)
@@ -204,8 +207,9 @@ class Driver:
 
     def _admit(self, unit: str) -> ev.Event:
         attempt, now = self._attempt(unit), self._now()
-        if attempt.doc.key in self._makers:
+        if (maker := self._makers.get(attempt.doc.key)) is not None:
             self._shared.add(unit)
+            self._twins[unit] = maker
             return ev.Granted(now, unit, "shared")
         try:
             return self._admitted_as(unit, attempt, admit(attempt), now)
@@ -311,7 +315,7 @@ class Driver:
     async def _follow(self, unit: str) -> ev.Event:
         """A twin of one that is being made in this run: its result is ours."""
         self._polling.add(unit)
-        maker = self._makers.get(self._attempt(unit).doc.key)
+        maker = self._twins.pop(unit, None)
         try:
             if maker is not None:
                 self.deciding.made[unit] = await asyncio.shield(maker)

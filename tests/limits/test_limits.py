@@ -56,10 +56,9 @@ def test_five_hundred_nodes_with_four_limits_at_once(shared: bool) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("tier", [2, 4])
-def test_five_hundred_nodes_with_free_polls(tier: int) -> None:
-    """Of the four tiers those with the most to wait for and the most in flight; the benchmark has all."""
-    found = measured(Setting(tier, FREE))
+def test_five_hundred_nodes_with_free_polls() -> None:
+    """Of the four tiers that with the most to wait for that is not over in a moment; the benchmark has all."""
+    found = measured(Setting(2, FREE))
     _holds(found)
     assert found.to_ideal <= PROMISED[FREE]
 

@@ -80,3 +80,33 @@ def test_what_another_process_was_refused_for_good_is_not_sent_again(tmp_path: P
     assert done[0].summary.troubles["still[2]#1"].code == "SAFETY.OUTPUT.IMAGE"
     assert stage.apply(retry_rejected=True).exit is Exit.DONE
     assert stage.submissions == 3
+
+
+TWINS = """
+    flowrun: 1
+    name: twins
+    nodes:
+      a:
+        uses: text_to_image
+        with: {model: gen4_image, promptText: "one", ratio: "1280:720"}
+      b:
+        uses: text_to_image
+        with: {model: gen4_image, promptText: "one", ratio: "1280:720"}
+"""
+
+
+def test_a_twin_of_a_task_that_is_taken_up_and_was_refused_sends_nothing(tmp_path: Path) -> None:
+    """Both take up one task of a stopped run, and the first look at it says that it was refused for good."""
+
+    def stop(interrupt: Callable[[int], None] | None, event: ev.Event) -> None:
+        if isinstance(event, ev.Submitted) and interrupt is not None:
+            interrupt(130)
+
+    stage = Stage(tmp_path, TWINS, "faults: [{on: text_to_image, match: {nth: 1}, do: {fail: SAFETY.OUTPUT.IMAGE}}]\n")
+    stage.on_event = stop
+    assert stage.apply().exit is Exit.INTERRUPTED
+    stage.on_event = None
+    stage.now += 60.0
+    done = stage.apply()
+    assert (done.exit, done.summary.submitted, stage.submissions) == (Exit.FAILED, 0, 1)
+    assert {each.code for each in done.summary.troubles.values()} == {"SAFETY.OUTPUT.IMAGE"}

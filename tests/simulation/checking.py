@@ -7,12 +7,12 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flowrun.ledger.protocol import IntentOutcome
+from flowrun.ledger.protocol import IntentOutcome, LedgerDamagedError
 from flowrun.ledger.sqlite import SqliteLedger
 from flowrun.media.probe import NotMediaError, probe
 from flowrun.plan.model import Decision
@@ -100,10 +100,10 @@ def _sha256(output: Mapping[str, Any]) -> str:
 
 
 def check_refusals(world: World, ledger: Callable[[], SqliteLedger]) -> None:
-    """No request is on record as refused whose task was accepted."""
+    """No request is on record as refused whose task was accepted; once the ledger can be read, where it was destroyed."""
     if not world.accepted:
         return
-    with closing(ledger()) as at:
+    with suppress(LedgerDamagedError), closing(ledger()) as at:
         for each in world.accepted:
             row = at._tables.intents.get(each.row.intent)
             if row is not None and row.outcome is IntentOutcome.REFUSED:
