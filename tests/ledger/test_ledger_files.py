@@ -11,7 +11,7 @@ from contextlib import closing, nullcontext
 import pytest
 
 from flowrun.ids import ActionKey, IntentId, OwnerId, RunId, TaskId
-from flowrun.ledger import opening, schema
+from flowrun.ledger import locking, opening, schema
 from flowrun.ledger.location import account_of, ledger_path
 from flowrun.ledger.opening import translated
 from flowrun.ledger.protocol import LedgerDamagedError, Limits, Origin, Succeeded
@@ -354,3 +354,13 @@ def test_no_question_looks_through_all_that_was_ever_sent(path):
         assert wanted is None or f"_{wanted} (" in plan[0], (text, plan)
         assert "SUM(" not in text or "intents" not in text or "COVERING" in plan[0], (text, plan)
     ledger.close()
+
+
+def test_who_waits_for_one_that_stands_still_does_not_wait_for_ever(path, monkeypatch):
+    monkeypatch.setattr(locking, "PATIENCE", 0.05)
+    alone = locking.LedgerLock.alone(path)
+    assert alone is not None
+    assert locking.LedgerLock.shared(path, wait=True) is None
+    alone.close()
+    with closing(locking.LedgerLock.shared(path, wait=True)):
+        assert locking.LedgerLock.alone(path) is None

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from flowrun.engine import driver
-from flowrun.ledger import rebuilding
+from flowrun.ledger import locking, rebuilding
 from flowrun.ledger.sqlite import SqliteLedger
 from flowrun.ledger.transactions import FactLedger
 from flowrun.production import applying, inprocess, owner, production
@@ -53,6 +53,7 @@ def ports(world: Any) -> list[tuple[Any, str, Any]]:
         (FactLedger, "intend", _intending(FactLedger.intend, world)),
         (FactLedger, "submitted", _recording(FactLedger.submitted, world)),
         (FactLedger, "decide", _deciding(FactLedger.decide, world)),
+        (locking, "PATIENCE", 0.0),  # who holds it stands still in virtual time
         (DiskJournal, "write", _dying(DiskJournal.write, "journal.write")),
         *(
             (SqliteLedger, name, _dying(getattr(SqliteLedger, name), f"ledger.{name}"))
