@@ -76,7 +76,7 @@ async def _send(attempt: Attempt, intent: Intent, body: Mapping[str, Any]) -> Ta
         raise AttemptError(_refused(attempt, error, body)) from None
     except AnswerLostError as error:
         _give_up(intent, str(error), ports)
-        raise AttemptError(await look_into(attempt, intent, error)) from None
+        raise AttemptError(await _looked_into(attempt, intent, error)) from None
     except (asyncio.CancelledError, Exception) as error:
         _give_up(intent, type(error).__name__, ports)
         _tell_doubt(attempt)
@@ -89,6 +89,14 @@ async def _send(attempt: Attempt, intent: Intent, body: Mapping[str, Any]) -> Ta
     credits = attempt.doc.credits if estimate is None else estimate
     attempt.report(ev.Submitted(attempt.now(), attempt.unit, accepted.task, credits))
     return accepted.task
+
+
+async def _looked_into(attempt: Attempt, intent: Intent, error: AnswerLostError) -> Failure:
+    try:
+        return await look_into(attempt, intent, error)
+    except asyncio.CancelledError:
+        _tell_doubt(attempt)
+        raise
 
 
 def _refused(attempt: Attempt, error: NotAcceptedError, body: Mapping[str, Any]) -> Failure:

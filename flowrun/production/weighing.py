@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 from flowrun.engine import events as ev
 from flowrun.engine.doubt import Counters
-from flowrun.engine.failure import AttemptError
 from flowrun.ledger.evidence import APART, before_of
 from flowrun.ledger.protocol import IntentRow
 from flowrun.production.binding import Bound
@@ -38,10 +37,7 @@ async def weigh_what_is_left(at: Bound, emit: Callable[[ev.Event], None]) -> Non
 
 
 async def _look(rows: list[IntentRow], counters: Counters) -> None:
-    try:
-        found = await counters.read({row.model for row in rows})
-    except AttemptError:  # another provider answers than was planned for; whoever submits will say so
-        return
+    found = await counters.read({row.model for row in rows})
     for row in rows:
         if row.model in found:
             counters.keep(row, found[row.model])

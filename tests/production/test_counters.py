@@ -152,6 +152,20 @@ def test_a_stop_ends_the_waiting_and_settles_nothing(tmp_path: Path) -> None:
     assert (len(uncertain(stage)), stage.submissions) == (1, 0)
 
 
+def test_a_second_stop_while_the_counters_are_read_tells_of_the_doubt(tmp_path: Path) -> None:
+    stage = trusting(Stage(tmp_path, ONE, scenario=BEFORE))
+
+    def stop(interrupt: Any, event: ev.Event) -> None:
+        if isinstance(event, ev.Weighing):
+            interrupt(130)
+            interrupt(130)
+
+    stage.on_event = stop
+    done = stage.apply()
+    assert [each.verdict for each in done.summary.troubles.values()] == ["doubt"]
+    assert (Exit.UNKNOWN in done.exits, len(uncertain(stage)), stage.submissions) == (True, 1, 0)
+
+
 def test_without_the_apis_word_there_is_no_evidence(tmp_path: Path) -> None:
     silent = BEFORE[:-2] + ", {on: organization, match: {nth: 2}, do: {status: 503, times: 99}}]\n"
     stage = trusting(Stage(tmp_path, ONE, scenario=silent))
