@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from flowrun.ledger.location import ledger_path
-from tests.faults.test_kill_minus_nine import DEADLINE, SCENARIO, Project
+from tests.faults.project import DEADLINE, Project
+from tests.faults.test_kill_minus_nine import FLOW, SCENARIO
 
 pytestmark = pytest.mark.long
 SLOW = SCENARIO.replace("default: 1.0", "default: 4.0")
@@ -35,7 +36,7 @@ def delete(path: Path) -> None:
 @pytest.mark.parametrize("damage", [overwrite, delete])
 @pytest.mark.parametrize("number", [1, 3, 4])
 def test_killed_and_its_ledger_destroyed(tmp_path: Path, number: int, damage: Callable[[Path], None]) -> None:
-    project = Project(tmp_path / "p", SLOW)
+    project = Project(tmp_path / "p", FLOW, SLOW)
     process = project.start("--quiet")
     project.until(lambda: project.submissions >= number, process)
     process.kill()
@@ -58,7 +59,7 @@ def test_killed_and_its_ledger_destroyed(tmp_path: Path, number: int, damage: Ca
 
 
 def test_a_second_one_leaves_the_ledger_to_the_first(tmp_path: Path) -> None:
-    project = Project(tmp_path / "p", SCENARIO.replace("default: 1.0", "default: 20.0"))
+    project = Project(tmp_path / "p", FLOW, SCENARIO.replace("default: 1.0", "default: 20.0"))
     first = project.start("--json")
     project.until(lambda: project.submissions >= 1, first)
     overwrite(ledger_of(project))
@@ -79,7 +80,7 @@ def test_a_second_one_leaves_the_ledger_to_the_first(tmp_path: Path) -> None:
 
 
 def test_a_gap_is_told_and_the_named_command_goes_on(tmp_path: Path) -> None:
-    project = Project(tmp_path / "p", SLOW)
+    project = Project(tmp_path / "p", FLOW, SLOW)
     process = project.start("--quiet")
     project.until(lambda: project.submissions >= 1, process)
     process.kill()

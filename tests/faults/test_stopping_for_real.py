@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.test_kill_minus_nine import DEADLINE, Project
+from tests.faults.project import DEADLINE, Project
+from tests.faults.test_kill_minus_nine import FLOW
 from tests.support.http_sandbox import process as serving
 from tests.support.http_sandbox import until
 
@@ -20,12 +21,13 @@ pytestmark = pytest.mark.long
 
 LONG_SHOTS = "media: tiny\ndurations: {gen4_image: 0.5, gen4_turbo: 300}\npoll: 0.1\n"
 SHORT_SHOTS = "media: tiny\ndurations: {gen4_image: 0.5, gen4_turbo: 3}\npoll: 0.1\n"
+SENT, POLLED = ("submissions", 4), ("tasks", 16)  # all are accepted; the shots have been asked after, too
 
 
 @pytest.fixture(params=[LONG_SHOTS])
 def project(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Project]:
     with serving(scenario=request.param) as served:
-        yield Project(tmp_path / "p", request.param, served)
+        yield Project(tmp_path / "p", FLOW, request.param, served)
 
 
 def deletions(project: Project) -> int:
@@ -35,10 +37,10 @@ def deletions(project: Project) -> int:
     return int(report["requests"].get("cancel", 0))
 
 
-def stopped(project: Project, number: signal.Signals, *flags: str, at: int = 4) -> tuple[int, str]:
-    """An apply that gets the signal once so many requests were accepted; its exit code and what it said."""
+def stopped(project: Project, number: signal.Signals, *flags: str, at: tuple[str, int] = SENT) -> tuple[int, str]:
+    """An apply that gets the signal once so many requests of a kind were answered; its exit code and what it said."""
     process = project.start(*flags)
-    project.until(lambda: project.submissions >= at, process)
+    project.until(lambda: project.seen(at[0]) >= at[1], process)
     process.send_signal(number)
     _, err = process.communicate(timeout=DEADLINE)
     assert "Traceback" not in err
@@ -56,7 +58,7 @@ def test_cancel_on_interrupt(project: Project, number: signal.Signals, code: int
 
 
 def test_cancel_after_a_kill_of_one_run_by_its_beginning(project: Project) -> None:
-    stopped(project, signal.SIGKILL)
+    stopped(project, signal.SIGKILL, at=POLLED)
     (run, *_) = json.loads(project.run(["runs", "--json"]).stdout)
     done = project.run(["cancel", run["id"][:18], "--json"])
     assert done.returncode == 0, done.stderr
