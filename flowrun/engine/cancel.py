@@ -23,21 +23,27 @@ from flowrun.runway.pace import poll_delay
 from flowrun.runway.values import Task, TaskStatus
 from flowrun.store.protocol import Picks
 
-FRESH = 2.0  # seconds that a look says anything of now: a process that slept since then looks again
+FRESH = 2.0  # seconds after it was asked for that an answer says anything of now: a slow one, or a slept one, is asked for again
+LOOKS = 6  # of them without a fresh answer, before we let the task be
 
 
 async def call_off(attempt: Attempt, task: TaskId) -> Task:
-    """Cancel the task unless it has ended; how it stands then. Not terminal: the API goes on with it all the same, or did not
-    answer. Raises AttemptError as `look` does, OSError where the note cannot be written: nothing was deleted then."""
-    ports = attempt.ports
-    while not (seen := await look(attempt, task)).status.terminal:
-        looked_at = ports.clock.now()
+    """Cancel the task unless it has ended; how it stands then. Not terminal: the API goes on with it all the same, did not
+    answer, or never so soon that the task could be deleted. Raises AttemptError as `look` does, OSError where the note cannot
+    be written: nothing was deleted then."""
+    ports, looks = attempt.ports, 0
+    while True:
+        asked_at, looks = ports.clock.now(), looks + 1
+        seen = await look(attempt, task)
+        if seen.status.terminal:
+            return seen
         ports.ledger.note(task, {CANCELLING: ports.speaker})
-        if ports.clock.now() - looked_at <= FRESH:
+        if ports.clock.now() - asked_at <= FRESH:
             await _delete(attempt, task)
             return await look(attempt, task)
+        if looks == LOOKS:
+            return seen
         await ports.clock.sleep(poll_delay(ports.rng, ports.poll_seconds()))
-    return seen
 
 
 async def _delete(attempt: Attempt, task: TaskId) -> None:

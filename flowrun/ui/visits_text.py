@@ -134,7 +134,7 @@ def remarks(verb: str, tasks: Sequence[Visited]) -> Iterator[str]:
         known = "the estimate counts as spent, and flowrun cost shows what the API counts"
         yield f"{NOT_DOCUMENTED[0].upper()}{NOT_DOCUMENTED[1:]}: {known}."
     if verb == "cancel" and any(each.fate is Fate.RUNNING for each in tasks):
-        yield "What still runs was asked to be cancelled, and the API goes on with it or did not answer; nothing is lost."
+        yield "What still runs was to be cancelled, and the API goes on with it or did not answer in time; nothing is lost."
 
 
 def ways_after(verb: str, tasks: Sequence[Visited], flags: Sequence[str]) -> list[tuple[str, str]]:

@@ -227,6 +227,28 @@ def test_a_process_that_slept_between_look_and_deletion_looks_again(
     assert deletions(stage) == 0
 
 
+SLOW = "faults: [{on: tasks, do: {delay: 30, times: %d}}, {on: text_to_image, do: {takes: %d}}]\n"
+
+
+@pytest.mark.parametrize(
+    ("slow", "takes", "wanted", "exit", "deleted"),
+    [
+        (1, 20, "collected", Exit.DONE, 0),
+        (1, 500, "cancelled", Exit.DONE, 1),
+        (99, 500, "running", Exit.FAILED, 0),
+    ],
+    ids=["it-ended-meanwhile", "the-next-is-quick", "all-are-slow"],
+)
+def test_an_answer_that_took_long_deletes_nothing(
+    tmp_path: Path, slow: int, takes: int, wanted: str, exit: Exit, deleted: int
+) -> None:
+    """It says how the task stood when it was asked for."""
+    stage = Stage(tmp_path, TWO, scenario=SLOW % (slow, takes))
+    leave(stage, 1, select=("a",))
+    done = cancel(stage)
+    assert (done.exit, fates(done), deletions(stage)) == (exit, {"a#1": wanted}, deleted)
+
+
 def test_a_full_disk_before_the_note_deletes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stage = Stage(tmp_path, TWO, scenario=PATIENT)
     leave(stage)
