@@ -1,7 +1,7 @@
 """``python -m tests.simulation``: simulate productions by seed, print the tally, replay one, make a failing one small.
 
     python -m tests.simulation --seeds 0..2000            2,000 productions on every core
-    python -m tests.simulation --time 7200                from seed 0 on, for two hours
+    python -m tests.simulation --time 7200                from seed 0 on, for two hours, or until Ctrl-C
     python -m tests.simulation --seed 214                 one, told move by move; made small where it breaks a promise
     python -m tests.simulation --seed 214 --bug commit-before-blob
     python -m tests.simulation --seeds 0..2000 --destroy  its ledger destroyed before each round
@@ -15,10 +15,12 @@ import argparse
 import itertools
 import multiprocessing
 import os
+import signal
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 
 from tests.simulation.bugs import BUGS
@@ -37,11 +39,12 @@ def main() -> int:
     if asked.seed is not None:
         return _one(asked.seed, asked.bug)
     began, tally, failed = time.monotonic(), Counter[str](), list[tuple[int, str]]()
-    for seed, found, violation in _all(asked):
-        tally.update(found)
-        if violation:
-            failed.append((seed, violation))
-            _say(f"seed {seed}: {violation.splitlines()[0]}")
+    with suppress(KeyboardInterrupt):  # the tally of those that are through
+        for seed, found, violation in _all(asked):
+            tally.update(found)
+            if violation:
+                failed.append((seed, violation))
+                _say(f"seed {seed}: {violation.splitlines()[0]}")
     seconds = time.monotonic() - began
     _say(table(tally, len(failed)))
     _say(f"{tally['production']:,} productions in {seconds:.0f} s with {asked.jobs} at once")
@@ -81,7 +84,7 @@ def _all(asked: argparse.Namespace) -> Iterator[tuple[int, Counter[str], str]]:
     if asked.jobs <= 1:
         yield from map(work, _seeds(asked))
         return
-    with multiprocessing.get_context("spawn").Pool(asked.jobs) as pool:
+    with multiprocessing.get_context("spawn").Pool(asked.jobs, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
         for batch in _batches(_seeds(asked), 8 * asked.jobs):
             yield from pool.imap_unordered(work, batch)
 
