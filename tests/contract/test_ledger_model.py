@@ -18,6 +18,8 @@ from flowrun.ledger.tables import ClaimRow, where
 from .ledger_bench import MODEL, ORIGIN
 from .ledger_world import Setting, explore, in_memory
 
+pytestmark = pytest.mark.usefixtures("unmeasured")  # what chance has reached is no proof that a test looks at it
+
 EVERYTHING = Setting((2, 2), (2, 2), retries=1, losses=1, refusals=1, failures=1, decisions=1)
 SETTINGS = {
     "crashes and freezes": Setting((1, 0), (1, 1)),

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from flowrun.engine.states import USABLE
 from tests.engine.scheduler_world import STOPPING, TOKENS, Case, Node, Take, World, expected
 
+pytestmark = pytest.mark.usefixtures("unmeasured")  # what chance has reached is no proof that a test looks at it
+
 CALM = tuple(token for token in TOKENS if token not in STOPPING)
 MODELS = ("a", "b")
 CAREFUL = settings(deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])

@@ -13,6 +13,8 @@ import yaml
 from flowrun.production.exits import Exit
 from tests.examples.stage import TINY, Stage
 
+pytestmark = pytest.mark.usefixtures("unmeasured")  # whole productions; each part of them has tests of its own
+
 FLOW, MANIFEST = "fox-trailer", "fox-trailer.yaml"
 SHOTS = ["shot[leaping]#1", "shot[listening]#1", "shot[running]#1", "shot[waking]#1"]
 BELOW_HERO = ["finale#1", "hero#1", "reveal#1", *SHOTS]

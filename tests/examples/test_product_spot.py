@@ -15,6 +15,8 @@ from flowrun.production.exits import Exit
 from tests.examples.stage import EXAMPLES, Done, Stage
 from tests.examples.test_examples import cost_table
 
+pytestmark = pytest.mark.usefixtures("unmeasured")  # whole productions; each part of them has tests of its own
+
 SPOT, MANIFEST = "product-spot", "product-spot.yaml"
 ROWS = ["night", "pour", "trail"]
 FRAMES = [f"frame[{row}]#1" for row in ROWS]

@@ -23,6 +23,8 @@ from flowrun.store.results import DiskResults
 from flowrun.store.runs import DiskRuns
 from tests.support.stage import Stage
 
+pytestmark = pytest.mark.usefixtures("unmeasured")  # whole productions; each part of them has tests of its own
+
 FLOW = """
     flowrun: 1
     name: crash

@@ -14,6 +14,8 @@ from flowrun.ledger import counting
 from flowrun.production.exits import Exit
 from tests.limits.measuring import FREE, POLITE, PROMISED, Measured, Setting, measured
 
+pytestmark = pytest.mark.usefixtures("unmeasured")  # what chance has reached is no proof that a test looks at it
+
 TINY = Setting(tier=2, poll=POLITE, nodes=40)
 SMALL = Setting(tier=2, poll=POLITE, nodes=100)
 

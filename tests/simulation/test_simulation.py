@@ -24,6 +24,8 @@ from tests.simulation.shrinking import shrunk, with_names
 from tests.simulation.telling import table, told
 from tests.simulation.visits import Report, simulate
 
+pytestmark = pytest.mark.usefixtures("unmeasured")  # what chance has reached is no proof that a test looks at it
+
 SHAPES = {"image": ([1280, 720], None), "video": ([1280, 720], 5.0), "audio": (None, 1.0)}
 USUAL, ALL, BATCH = 300, 2000, 10  # seeds in this suite; those of the step of its own; in one test
 
