@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from flowrun.engine.events import Event
     from flowrun.production.applying import Applied
     from flowrun.production.options import Options
-    from flowrun.production.production import Production, Proposal
+    from flowrun.production.production import Production
+    from flowrun.production.proposing import Proposal
     from flowrun.ui.lines import Lines
     from flowrun.ui.live import Live
 

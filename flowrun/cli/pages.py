@@ -16,7 +16,8 @@ from flowrun.cli.output import Form, Output
 if TYPE_CHECKING:
     from flowrun.diagnostics.model import Diagnostic
     from flowrun.production.applying import Applied
-    from flowrun.production.production import Production, Proposal
+    from flowrun.production.production import Production
+    from flowrun.production.proposing import Proposal
     from flowrun.ui.annotations import Places
 
 

@@ -12,7 +12,7 @@ from flowrun.cli.output import Form, Output
 
 if TYPE_CHECKING:
     from flowrun.production.options import Options
-    from flowrun.production.production import Proposal
+    from flowrun.production.proposing import Proposal
     from flowrun.ui.plan_facts import PlanFacts
 
 

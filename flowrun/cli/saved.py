@@ -9,7 +9,8 @@ from flowrun.cli.output import Output
 
 if TYPE_CHECKING:
     from flowrun.production.options import Options
-    from flowrun.production.production import Production, Proposal
+    from flowrun.production.production import Production
+    from flowrun.production.proposing import Proposal
 
 CHANGES = 10  # exit code of `plan --detailed-exitcode` where there is something to do
 

@@ -9,23 +9,20 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from flowrun.action import env_names
 from flowrun.diagnostics.model import Diagnostic, DiagnosticError, Severity
 from flowrun.engine import events as ev
-from flowrun.engine.estimate import Foreseen, foresee
 from flowrun.graph.build import build
 from flowrun.graph.model import Graph
 from flowrun.graph.outcomes import Outcomes
 from flowrun.graph.scope import ScopeSource
 from flowrun.ids import RunId
 from flowrun.ledger.gaps import accept_gaps
-from flowrun.ledger.protocol import CapLeft, Limits
 from flowrun.manifest import Flow, Manifest, read, resolve
 from flowrun.plan.model import Decision
 from flowrun.plan.planner import Planner
@@ -33,7 +30,7 @@ from flowrun.plan.sources import Sources, Wishes
 from flowrun.plan.whole import Plan, make_plan
 from flowrun.production.applying import Applied, Apply
 from flowrun.production.binding import Bound, bound
-from flowrun.production.budget import NEW_RUN, Caps, budget_document, limits_from
+from flowrun.production.budget import Caps
 from flowrun.production.cataloguing import catalogue_of
 from flowrun.production.configuring import heard, lowered, queue_ahead, settings_of
 from flowrun.production.exits import Exit, FlowrunError
@@ -47,6 +44,7 @@ from flowrun.production.mending import agreed_to, lost_words, standing_gaps, tel
 from flowrun.production.offline import check_options, check_plan
 from flowrun.production.options import Options, Surroundings
 from flowrun.production.organization import OrganizationView, read_organization
+from flowrun.production.proposing import Proposal, make_proposal
 from flowrun.production.provider import KEY, no_key
 from flowrun.production.run_log import RunLog
 from flowrun.production.running import carried_out, open_log
@@ -58,65 +56,9 @@ from flowrun.production.weighing import weigh_what_is_left
 from flowrun.store.location import find_project
 from flowrun.store.memory import MemoryBlobs, MemoryUrls
 
-Confirm = Callable[["Proposal"], bool]
+Confirm = Callable[[Proposal], bool]
 AcceptGaps = Callable[[list[str]], bool]  # is told what a rebuilt ledger does not know; whether to submit all the same
 Interruptible = Callable[[Callable[[int], None]], None]  # is given the run's interrupt(exit code)
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """A plan with what a person wants to know before agreeing to it.
-
-    `balance` in credits, None: the API was not asked or did not answer. `daily_left`: generations that the day still has,
-    for each model that may run; None: no limit. `daily_next`: when (epoch seconds) the day of a model of which more may run
-    than it has left has a further one, None: not known. `seconds`: expected duration, None where nothing would run. `exports`:
-    files that an apply would write from results that are here already. `caps`: all there are, and `left` what each leaves now;
-    `foreseen`: what fits them, None where nothing would run. `at`: when the plan was made (epoch seconds).
-    """
-
-    plan: Plan
-    balance: int | None
-    daily_left: Mapping[str, int | None]
-    seconds: float | None
-    provider: str
-    banner: str | None
-    exports: int = 0
-    caps: Caps = field(default_factory=Caps)
-    left: tuple[CapLeft, ...] = ()
-    foreseen: Foreseen | None = None
-    daily_next: Mapping[str, float | None] = field(default_factory=dict)
-    at: float = 0.0
-
-    def document(self) -> dict[str, Any]:
-        """As `plan --json` prints it."""
-        from flowrun.plan.document import plan_document
-
-        made = plan_document(
-            self.plan,
-            balance=self.balance,
-            daily_left=self.daily_left,
-            seconds=self.seconds,
-            cap=self.cap,
-            daily_next=self.daily_next,
-            budget=budget_document(self.left, self.foreseen) if self.caps.bind else None,
-        )
-        document: dict[str, Any] = made.model_dump(mode="json")
-        return document
-
-    @property
-    def cap(self) -> int | None:
-        """The most credits that an apply would commit, None: no such cap."""
-        return self.caps.run
-
-    @property
-    def changes(self) -> bool:
-        """Whether an apply has anything to do, or to stop at: generate, collect, export, leave undone."""
-        return not self.plan.is_done or self.exports > 0
-
-    @property
-    def spends(self) -> bool:
-        """Whether an apply may cost real credits."""
-        return self.provider == "runway" and (self.plan.cost.high > 0 or self.plan.cost.unknown > 0)
 
 
 class Production:
@@ -227,7 +169,7 @@ class Production:
                 _stop_on_problems(self._export_problems(planner))
                 check_folder(make_exporter(at, self.flow.manifest.path, self.flow.name, self.flow.profile))
                 view = await self._view_if_had(plan, at)
-                proposal = self._proposal(as_quick(plan, view, planner.wishes.seconds), view, at)
+                proposal = make_proposal(as_quick(plan, view, planner.wishes.seconds), view, self._caps(), at)
                 proposal = replace(proposal, exports=self._files_to_export(planner, at))
                 if target is not None and not (plan.problems or (strict and plan.warnings)):
                     write_saved_plan(plan_to_keep(self._snapshot(planner, proposal, at), target), target)
@@ -319,7 +261,7 @@ class Production:
         check_plan(plan, self.options, is_local=at.choice.is_local)
         view = await self._view_needed(plan, at)
         plan = as_quick(plan, view, planner.wishes.seconds)
-        proposal = self._proposal(plan, view, at)
+        proposal = make_proposal(plan, view, self._caps(), at)
         gaps = standing_gaps(at.written)
         agreed_gaps = gaps and agreed_to(gaps, plan, accepted=self.options.accept_gaps, ask=accept)
         at.mended += lost_words(gaps) if gaps else []
@@ -349,7 +291,7 @@ class Production:
         _stop_on_problems([*plan.problems, *self._export_problems(planner)])
         check_folder(make_exporter(at, self.flow.manifest.path, self.flow.name, self.flow.profile))
         if self.kept is not None:
-            self.kept.check(self._snapshot(planner, self._proposal(plan, None, at), at))
+            self.kept.check(self._snapshot(planner, make_proposal(plan, None, self._caps(), at), at))
         return planner, plan
 
     def _planner(self, graph: Graph, source: ScopeSource, at: Bound) -> Planner:
@@ -406,26 +348,6 @@ class Production:
         ahead = queue_ahead(limits.queue_ahead, settings)
         return await read_organization(at, lowered(limits.concurrency, settings), ahead)
 
-    def _proposal(self, plan: Plan, view: OrganizationView | None, at: Bound) -> Proposal:
-        caps = self._caps()
-        limits = Limits(run_cap=caps.run, day_cap=caps.day) if view is None else view.limits("", caps)
-        left = at.ledger.left(NEW_RUN, str(at.project), limits)
-        concurrency = view.concurrency if view else (lambda model: None)
-        foreseen = foresee(plan, concurrency, limits_from(left, caps)) if plan.needs_provider else None
-        return Proposal(
-            plan,
-            view.organization.balance if view else None,
-            _daily_left(plan, view),
-            foreseen.seconds if foreseen else None,
-            at.choice.name,
-            at.choice.banner,
-            caps=caps,
-            left=left,
-            foreseen=foreseen,
-            daily_next=_daily_next(plan, view, caps),
-            at=at.around.clock.now(),
-        )
-
     def _caps(self) -> Caps:
         options, settings = self.options, self.settings
         return Caps(
@@ -458,18 +380,6 @@ def _read(path: Path) -> Manifest:
             raise
     hint = f"flowrun apply {path} carries it out; every other command wants the manifest"
     raise FlowrunError(Exit.WRONG, f"{path} is a saved plan, not a manifest", hint)
-
-
-def _daily_left(plan: Plan, view: OrganizationView | None) -> dict[str, int | None]:
-    models = {step.model for step in plan.steps.values() if step.cost.high or step.cost.unknown or step.submissions}
-    return {model: view.daily_left(model) for model in sorted(models)} if view else {}
-
-
-def _daily_next(plan: Plan, view: OrganizationView | None, caps: Caps) -> dict[str, float | None]:
-    """For models of which more may run than the day has left."""
-    left = _daily_left(plan, view).items()
-    scarce = [model for model, few in left if few is not None and plan.submissions_of(model)[1] > few]
-    return {model: view.ledger.next_in_day(model, view.limits(model, caps)) for model in scarce} if view else {}
 
 
 def _unseen_secrets(plan: Plan) -> list[Diagnostic]:

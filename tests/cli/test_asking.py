@@ -18,7 +18,7 @@ from flowrun.engine.events import RunEnded, RunStarted
 from flowrun.ids import RunId
 from flowrun.production.budget import Caps
 from flowrun.production.options import Options
-from flowrun.production.production import Proposal
+from flowrun.production.proposing import Proposal
 
 ONE = """
 flowrun: 1

@@ -16,7 +16,7 @@ from flowrun.cli.apply import _Asker
 from flowrun.cli.output import Output
 from flowrun.production.budget import Caps
 from flowrun.production.options import Options
-from flowrun.production.production import Proposal
+from flowrun.production.proposing import Proposal
 from flowrun.sandbox.service import Sandbox
 from flowrun.sandbox.state import SqliteState
 from tests.cli.console import Console

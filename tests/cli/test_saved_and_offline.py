@@ -141,7 +141,7 @@ def test_a_saved_plan_without_a_terminal_needs_a_word_or_a_cap(
     project: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever asks for money asks the same of a saved plan; its own cap counts."""
-    from flowrun.production.production import Proposal
+    from flowrun.production.proposing import Proposal
 
     monkeypatch.setattr(Proposal, "spends", property(lambda self: True))
     _save(project)

@@ -15,7 +15,7 @@ from flowrun.engine import events as ev
 from flowrun.production.applying import Applied
 from flowrun.production.kept import open_production
 from flowrun.production.options import Options, Surroundings
-from flowrun.production.production import Proposal
+from flowrun.production.proposing import Proposal
 from tests.support.stage import Stage
 from tests.support.virtual_time import VirtualClock, offload, run_virtual
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from flowrun.production.options import Options, Surroundings
-from flowrun.production.production import Production, Proposal
+from flowrun.production.production import Production
+from flowrun.production.proposing import Proposal
 from tests.support.http_sandbox import KEY, HttpSandbox, threaded
 
 TWO = """

@@ -24,7 +24,7 @@ from flowrun.production.applying import Applied
 from flowrun.production.binding import bound
 from flowrun.production.exits import Exit, FlowrunError
 from flowrun.production.options import Options
-from flowrun.production.production import Proposal
+from flowrun.production.proposing import Proposal
 from flowrun.production.queries import forget_uncertain
 from flowrun.secret import Secret
 from tests.production.saved_plans import carry_out, save

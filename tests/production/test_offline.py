@@ -13,7 +13,7 @@ from flowrun.engine.states import NodeState
 from flowrun.plan.model import Decision
 from flowrun.production import binding as bound_to
 from flowrun.production.exits import Exit, FlowrunError
-from flowrun.production.production import Proposal
+from flowrun.production.proposing import Proposal
 from flowrun.production.provider import Choice
 from tests.production.saved_plans import CHAIN, interrupt_at_submitted
 from tests.support.stage import Stage

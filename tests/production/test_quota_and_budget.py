@@ -10,7 +10,7 @@ import pytest
 from flowrun.engine import events as ev
 from flowrun.production.applying import Applied
 from flowrun.production.exits import Exit
-from flowrun.production.production import Proposal
+from flowrun.production.proposing import Proposal
 from tests.production.test_main_path import FIVE
 from tests.production.test_settings_in_use import configured
 from tests.support.stage import Stage

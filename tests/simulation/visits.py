@@ -23,7 +23,8 @@ from flowrun.production.cancelling import cancel_async
 from flowrun.production.collecting import collect_async
 from flowrun.production.exits import Exit, FlowrunError
 from flowrun.production.options import Options, Surroundings
-from flowrun.production.production import Production, Proposal
+from flowrun.production.production import Production
+from flowrun.production.proposing import Proposal
 from tests.simulation.checking import Snapshot, check_agreement, check_end, check_refusals, check_store
 from tests.simulation.model import Case, Limits, Nodes, Round, Visit, edited, manifest
 from tests.simulation.ports import patched, ports

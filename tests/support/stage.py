@@ -19,7 +19,8 @@ from flowrun.engine.events import Event
 from flowrun.plan.whole import Plan
 from flowrun.production.applying import Applied
 from flowrun.production.options import Options, Surroundings
-from flowrun.production.production import Production, Proposal
+from flowrun.production.production import Production
+from flowrun.production.proposing import Proposal
 from flowrun.sandbox.service import Sandbox
 from flowrun.sandbox.state import SqliteState
 from tests.support.virtual_time import START, VirtualClock, offload, run_virtual
