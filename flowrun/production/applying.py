@@ -13,16 +13,11 @@ from typing import Any
 from flowrun.engine import events as ev
 from flowrun.engine.deciding import Deciding
 from flowrun.engine.driver import Driver
-from flowrun.engine.failure import Verdict
 from flowrun.engine.ports import Ports, Run
-from flowrun.engine.records import Unit
 from flowrun.engine.recovery import Recovery
 from flowrun.engine.round import Round
 from flowrun.engine.scheduler import Scheduler
-from flowrun.engine.states import NodeState
-from flowrun.engine.summary import Summary, Trouble
-from flowrun.engine.verdicts import LEDGER_DAMAGED
-from flowrun.graph.address import parse
+from flowrun.engine.summary import Summary
 from flowrun.graph.model import Graph
 from flowrun.ids import RunId
 from flowrun.ledger.protocol import LedgerDamagedError, Limits, Origin, Resend
@@ -31,9 +26,11 @@ from flowrun.plan.planner import Planner
 from flowrun.plan.whole import Plan
 from flowrun.production.binding import Bound
 from flowrun.production.budget import Caps
+from flowrun.production.ending import exit_of_error, exits_of
 from flowrun.production.exits import Exit, first
 from flowrun.production.exporting import FolderOwnedError, Named, export_all, make_exporter, name_exports
 from flowrun.production.fetching import fetch_input
+from flowrun.production.history import write_begin, write_end
 from flowrun.production.journals import register
 from flowrun.production.organization import OrganizationView, limits_read, models_that_may_run, read_organization
 from flowrun.production.owner import is_gone
@@ -41,7 +38,7 @@ from flowrun.production.porting import make_ports
 from flowrun.production.weighing import trusts_counters
 from flowrun.production.withdrawing import rows_of_run, withdrawal
 from flowrun.secret import MASK, Secret
-from flowrun.store.protocol import RunRow, StepRow, StoreDamagedError
+from flowrun.store.protocol import RunRow
 
 READ_AGAIN = 300.0  # seconds between two readings of the organization
 Emit = Callable[[ev.Event], None]
@@ -122,8 +119,8 @@ class Apply:
         if self._asks():
             register(bound, self.run)
         self._settle_resends()
-        row = self._begin()
         flow = self.graph.flow
+        row = write_begin(bound, self.run, flow, self.manifest)
         provider, caps = bound.choice.name, self.caps
         waits = bound.options.wait_for_quota
         self.emit(ev.RunStarted(now(), self.run, flow.name, flow.profile, provider, caps.run, caps.day, waits))
@@ -134,12 +131,12 @@ class Apply:
             self._tell_caps()
             self._export()
         except Exception as error:
-            self.exits.append(_exit_of_error(error))
+            self.exits.append(exit_of_error(error))
             raise
         finally:
             with suppress(OSError, LedgerDamagedError):  # else the next reaper does it
                 bound.ledger.retire(bound.owner)
-            self.exits.extend(_exits_of(self.summary, self.driver, self._signal))
+            self.exits.extend(exits_of(self.summary, self.driver, self._signal))
             code = first(self.exits)
             self.emit(ev.RunEnded(now(), code.value, self.summary.to_json()))
             warnings = self._recorded(row, code)
@@ -322,42 +319,14 @@ class Apply:
         now = self.bound.around.clock.now()
         self.emit(ev.ExportFailed(now, address, code, message, "Mend that and apply again."))
 
-    def _begin(self) -> RunRow:
-        flow, bound = self.graph.flow, self.bound
-        row = RunRow(self.run, bound.choice.name, flow.name, flow.profile, self.manifest, bound.around.clock.now())
-        bound.store.runs.begin(row)
-        return row
-
     def _recorded(self, row: RunRow, code: Exit) -> list[str]:
         """Write the run's end down; where that fails, what to tell of it: the run itself is on record in ledger and store."""
         try:
-            self._end(row, code)
+            write_end(self.bound, row, code, self.summary, self.plan, self._journal)
         except OSError as error:
             self.exits.append(Exit.SURROUNDINGS)
             return [f"the run could not be added to the history: {error}; what it made is in the store"]
         return []
-
-    def _end(self, row: RunRow, code: Exit) -> None:
-        bound = self.bound
-        for address, state in self.summary.states.items():
-            bound.store.runs.step(self.run, self._step_row(address, state.value))
-        bound.store.runs.journal(self.run, self._journal)
-        done = replace(row, ended_at=bound.around.clock.now(), exit=code.value, submitted=self.summary.submitted)
-        bound.store.runs.end(replace(done, credits=self.summary.credits, summary=self.summary.to_json()))
-
-    def _step_row(self, address: str, state: str) -> StepRow:
-        step = self.plan.steps[parse(address)]
-        trouble = next((each for each in self.summary.troubles.values() if each.address == address), None)
-        why = step.why.reason.value if step.why else ""
-        doc = step.takes[0].doc if step.takes else None
-        return StepRow(
-            address,
-            state,
-            step.decision.value,
-            why,
-            key=doc.key if doc else None,
-            detail=trouble.message if trouble else None,
-        )
 
 
 class _NoProvider:
@@ -375,43 +344,3 @@ def _env_value(bound: Bound, name: str) -> Secret:
 def _is_no_more(store: str) -> bool:
     """A store that was moved or deleted with its project: nobody else will settle what it waits for."""
     return not Path(store).exists()
-
-
-def _exit_of_error(error: Exception) -> Exit:
-    if isinstance(error, ExceptionGroup):
-        return _exit_of_error(error.exceptions[0])
-    if isinstance(error, LedgerDamagedError | StoreDamagedError):
-        return Exit.DAMAGED
-    return Exit.SURROUNDINGS if isinstance(error, OSError) else Exit.BUG
-
-
-def _exits_of(summary: Summary, driver: Driver | None, signal: Exit) -> list[Exit]:
-    """Every exit code that applies to what happened."""
-    stopping = driver.scheduler.stopping if driver else None
-    units = driver.scheduler.units if driver else {}
-    verdicts = {each.verdict for unit, each in summary.troubles.items() if _counts(each, units.get(unit))}
-    found = [Exit.DAMAGED] if any(each.code == LEDGER_DAMAGED for each in summary.troubles.values()) else []
-    if summary.interrupted:
-        found.append(signal)
-    if Verdict.DOUBT.value in verdicts:
-        found.append(Exit.UNKNOWN)
-    if stopping == "surroundings" or Verdict.STOP.value in verdicts:
-        found.append(Exit.SURROUNDINGS)
-    if verdicts - {Verdict.DOUBT.value, Verdict.STOP.value}:
-        found.append(Exit.FAILED)
-    if summary.over or summary.waiting or stopping == "credits":
-        found.append(Exit.STOPPED)
-    if not found and NodeState.BLOCKED in summary.states.values():
-        found.append(Exit.STOPPED)  # by the selection: nothing failed, and not all was made
-    if not found and summary.pending:
-        found.append(Exit.BUG)  # nothing stopped them, and yet they were not reached
-    return found or [Exit.DONE]
-
-
-def _counts(trouble: Trouble, unit: Unit | None) -> bool:
-    """Whether a trouble is one in the end. A retry that waits for credits has failed nobody yet, and a pause never does."""
-    if trouble.verdict in (Verdict.PAUSE_MODEL.value, Verdict.PAUSE_RUN.value):
-        return False
-    if trouble.verdict in (Verdict.RETRY.value, Verdict.RESEND.value):
-        return unit is not None and unit.state in (NodeState.FAILED, NodeState.REJECTED)
-    return True
