@@ -61,12 +61,10 @@ class Measured:
     idle: float
 
     @property
-    def holds(self) -> bool:
-        """Every promise of limits and of paying once, and of the time where the production is as large as promised."""
-        setting = self.setting
-        counted = (self.accepted, self.paid_twice, self.peaks) == (setting.nodes, 0, setting.limits)
-        in_time = setting.nodes < LARGE or self.to_ideal <= PROMISED[setting.poll]
-        return counted and in_time and set(self.exits) == {Exit.DONE}
+    def keeps(self) -> bool:
+        """Every promise of limits and of paying once."""
+        counted = (self.accepted, self.paid_twice, self.peaks) == (self.setting.nodes, 0, self.setting.limits)
+        return counted and set(self.exits) == {Exit.DONE}
 
     @property
     def to_ideal(self) -> float:

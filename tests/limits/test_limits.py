@@ -75,7 +75,7 @@ def test_one_slot_too_many_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> Non
     _grants_one_more(monkeypatch)
     found = measured(TINY)
     assert set(found.peaks.values()) == {4}
-    assert not found.holds
+    assert not found.keeps
 
 
 @pytest.mark.long
