@@ -81,6 +81,7 @@ def plan_words(
 
 
 def facts_of(proposal: Proposal) -> PlanFacts:
+    """What pages and texts show of it; its banner has been told by then."""
     from flowrun.ui.plan_facts import PlanFacts
 
     return PlanFacts(

@@ -89,6 +89,7 @@ class Apply:
     _signal: Exit = Exit.INTERRUPTED
 
     def emit(self, event: ev.Event) -> None:
+        """To the summary, the journal and every listener; one that fails hears nothing more, and the run goes on."""
         self.summary.take_in(event)
         self._journal.append(ev.to_json(event))
         for listener in self.listeners:
