@@ -20,6 +20,7 @@ from flowrun.ledger.protocol import LedgerDamagedError
 from flowrun.ledger.schema import APPLICATION_ID, SHAPES
 
 KEPT = 3
+UNUSED = 0  # the number of the copy that is made before its ledger is in its place
 _NAME = re.compile(r"(\d{1,18})\.sqlite3")
 
 

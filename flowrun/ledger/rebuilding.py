@@ -18,7 +18,7 @@ from pathlib import Path
 from flowrun.files import sync_directory
 from flowrun.ids import OwnerId, RunId
 from flowrun.ledger import journal
-from flowrun.ledger.backups import Backup, Backups, complaint
+from flowrun.ledger.backups import UNUSED, Backup, Backups, complaint
 from flowrun.ledger.gaps import Gaps, read_gaps, stamp, unused, write_gaps
 from flowrun.ledger.journal import Line, Written
 from flowrun.ledger.journaled import TRANSACTIONS
@@ -52,8 +52,10 @@ class _Found:
 
 
 def is_missing(path: Path) -> bool:
-    """Whether there was a ledger at `path` that is not there any more."""
-    return not path.exists() and bool(Backups(path).all() or _aside(path))
+    """Whether there was a ledger at `path` that is not there any more. One that is just being made was not: its copies are looked
+    for first, since one of a ledger in use is only made where that is in its place."""
+    used = any(copy.number != UNUSED for copy in Backups(path).all()) or bool(_aside(path))
+    return used and not path.exists()
 
 
 def found_against(path: Path) -> str | None:
@@ -82,7 +84,7 @@ def create(path: Path) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".tmp-") as folder:
         fresh = Path(folder, path.name)
         with closing(SqliteTables(fresh)) as tables:
-            tables.back_up(Backups(path))
+            tables.copy_to(Backups(path), UNUSED)
             tables.checkpoint()
         _sync(fresh)
         with suppress(FileExistsError):

@@ -172,13 +172,17 @@ class SqliteTables:
         except sqlite3.Error as error:
             raise translated(error, self.path) from error
 
-    def back_up(self, to: Backups | None = None) -> Path:
+    def back_up(self) -> Path:
         """A copy under the next number, which is in the ledger before the copy is made: the newest copy has every run that
-        ever began. `to`: where another ledger's copies lie. Raises LedgerDamagedError, OSError."""
+        ever began. Raises LedgerDamagedError, OSError."""
         with self.writing():
             number = next_number(self, BACKUPS)
+        return self.copy_to(self.backups, number)
+
+    def copy_to(self, backups: Backups, number: int) -> Path:
+        """Raises LedgerDamagedError, OSError."""
         try:
-            return (to or self.backups).make(self._connection, number)
+            return backups.make(self._connection, number)
         except LedgerDamagedError as error:
             self._mark(error)
             raise

@@ -14,16 +14,20 @@ from typing import Any
 import pytest
 
 from flowrun.engine import events as ev
-from flowrun.ledger import rebuilding
+from flowrun.ids import OwnerId, RunId
+from flowrun.ledger import opening, rebuilding
 from flowrun.ledger.backups import Backups
 from flowrun.ledger.gaps import read_gaps
 from flowrun.ledger.location import ledger_path
 from flowrun.ledger.locking import LedgerLock
-from flowrun.ledger.sqlite import SqliteLedger
+from flowrun.ledger.sqlite import SqliteLedger, SqliteTables
 from flowrun.production.applying import Applied
 from flowrun.production.exits import Exit, FlowrunError
 from flowrun.production.journals import DiskJournal
+from flowrun.production.mending import look_at_sound, open_mended
 from flowrun.production.queries import forget_uncertain
+from flowrun.store.disk import DiskStore
+from tests.contract.ledger_journal_kit import Lines
 from tests.support.stage import Stage
 from tests.support.virtual_time import VirtualClock, run_virtual
 
@@ -204,6 +208,44 @@ def test_while_it_is_rebuilt_nobody_opens_it(tmp_path: Path) -> None:
 
     with closing(lock), pytest.raises(FlowrunError, match="is just rebuilding"):
         run_virtual(forget, start=stage.now)
+
+
+MAKING = (
+    (Backups, "all"),
+    (opening, "_create"),
+    (opening, "_fill"),
+    (SqliteTables, "copy_to"),
+    (Backups, "make"),
+    (rebuilding, "_sync"),
+    (rebuilding, "sync_directory"),
+)
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize(("place", "step"), MAKING)
+def test_of_two_that_make_it_at_once_both_work_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: Any, step: str, after: bool
+) -> None:
+    """The other one comes while this one is at that step, and has begun a run when this one goes on."""
+    path = ledger_path(tmp_path / "state", "studio")
+    real, others = getattr(place, step), []
+
+    def beside(*args: Any) -> Any:
+        monkeypatch.undo()
+        found = real(*args) if after else None
+        look_at_sound(path, lambda: 0.0).close()
+        others.append(open_mended(path, "studio", store, lambda: 0.0))
+        others[0].ledger.begin(RunId("run"), OwnerId("owner"), str(store.root), "studio", Lines())
+        others[0].ledger.back_up()
+        return found if after else real(*args)
+
+    with DiskStore.open(tmp_path / "store", lambda: 0.0, provider="runway") as store:
+        monkeypatch.setattr(place, step, beside)
+        both = [open_mended(path, "studio", store, lambda: 0.0), *others]
+        assert [(each.told, [row.run for row in each.ledger.runs()]) for each in both] == [([], ["run"])] * 2
+        assert [copy.number for copy in both[0].ledger.copies.all()] == [1, 0]
+        for each in both:
+            each.ledger.close()
 
 
 class Killed(BaseException):
