@@ -130,7 +130,8 @@ class Driver:
             event = self._answers.popleft() if self._answers else await self._events.get()
             if not self._is_repeated(event):
                 self.emit(event)
-            for command in self.scheduler.handle(event, self._now()):
+            more = bool(self._answers) or not self._events.empty()
+            for command in self.scheduler.handle(event, self._now(), more=more):
                 if isinstance(command, cmd.Finish):
                     self._hear_the_rest()
                     return

@@ -2,7 +2,8 @@
 
 Rules of this file:
 - An instance is decided when everything upstream is settled, and settled once, when its outcome is known.
-- What is ready starts in order of its longest remaining path; the ledger grants, the scheduler only asks, one at a time.
+- What is ready starts in order of its longest remaining path; the ledger grants, the scheduler only asks, one at a time, and
+  once everything that has happened is known.
 - A model whose ledger said "wait" is asked again when one of its tasks ends, when a slot is seen to have come free
   elsewhere, or after `recheck` seconds. What is over a cap is parked, and asked again only when money came back. Once other
   limits were read, all that waits is asked again.
@@ -112,13 +113,13 @@ class Scheduler:
             ev.Interrupted: self._interrupted,
         }
 
-    def handle(self, event: ev.Event, now: float) -> list[Command]:
-        """Take in what happened; the orders that follow from it. Facts that move nothing give no orders."""
+    def handle(self, event: ev.Event, now: float, *, more: bool = False) -> list[Command]:
+        """Take in what happened; the orders that follow from it. Facts that move nothing give no orders. `more`: something else
+        has happened too, and follows at once; nothing is asked for before that is known, since it may come first."""
         door = self._doors.get(type(event))
-        if door is None:
-            return []
-        commands = list(door(event, now))
-        commands += self._admit(now)
+        commands = list(door(event, now)) if door else []
+        if not more:
+            commands += self._admit(now)
         if not self._finished and self._is_done():
             self._finished = True
             commands.append(Finish())

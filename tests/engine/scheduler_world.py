@@ -98,7 +98,7 @@ class World:
         self.scheduler = Scheduler(fail_fast=case.fail_fast, wait_for_quota=case.wait_for_quota, recheck=1.0)
         self.now = START
         self.nodes: dict[str, Node] = {}
-        self.log: list[tuple[ev.Event, float]] = []
+        self.log: list[tuple[ev.Event, float, bool]] = []
         self.said: list[list[cmd.Command]] = []
         self.pending: list[ev.Event] = []  # may happen in any order
         self.wakes: list[tuple[float, ev.Woke]] = []
@@ -189,8 +189,9 @@ class World:
         while answers:
             event = answers.pop(0)
             self.hear(event)
-            self.log.append((event, self.now))
-            commands = self.scheduler.handle(event, self.now)
+            more = bool(answers)
+            self.log.append((event, self.now, more))
+            commands = self.scheduler.handle(event, self.now, more=more)
             self.said.append(commands)
             for command in commands:
                 answers += self.obey(command)
@@ -401,12 +402,12 @@ class World:
     def check_replay(self) -> None:
         """The same events give the same orders and states."""
         again = Scheduler(fail_fast=self.case.fail_fast, wait_for_quota=self.case.wait_for_quota, recheck=1.0)
-        assert [again.handle(event, now) for event, now in self.log] == self.said
+        assert [again.handle(event, now, more=more) for event, now, more in self.log] == self.said
         assert again.units == self.scheduler.units
         assert again.instances == self.scheduler.instances
 
     def picture(self) -> str:
-        return f"units {self.scheduler.units}, outcomes {self.outcomes}, log {[event for event, _ in self.log[-5:]]}"
+        return f"units {self.scheduler.units}, outcomes {self.outcomes}, log {[event for event, _, _ in self.log[-5:]]}"
 
 
 # -- the oracle

@@ -215,14 +215,15 @@ def test_interrupted_at_any_event_it_ends_soon_and_nothing_is_lost(kind, times):
     told(story)
 
 
-def test_interrupted_twice_before_a_grant_is_acted_on_nothing_is_sent_and_it_ends():
-    """The ledger's answer comes before whatever happened meanwhile; a task that never began to run is left all the same."""
+@pytest.mark.parametrize(("kind", "granted"), [("decided", []), ("granted", ["a#1"])])
+def test_interrupted_twice_before_a_grant_is_acted_on_nothing_is_sent_and_it_ends(kind: str, granted: list[str]):
+    """Nothing is granted once it was heard of; a task that never began to run is left all the same."""
 
     async def story(world: World) -> None:
         play = Play(world, {"a": (a_doc("a"),), "b": (a_doc("b"),)})
 
         def stop(event: ev.Event) -> None:
-            if event.type == "decided" and event.address == "a":
+            if event.type == kind and kind not in play.kinds[:-1]:
                 play.driver.interrupt(1)
                 play.driver.interrupt(2)
 
@@ -230,10 +231,22 @@ def test_interrupted_twice_before_a_grant_is_acted_on_nothing_is_sent_and_it_end
         await play.run()
         assert not world.api.bodies
         left = [event.unit for event in play.events if isinstance(event, ev.Left)]
-        granted = [event.unit for event in play.events if isinstance(event, ev.Granted)]
-        assert left == granted == ["a#1", "b#1"]
+        assert left == [event.unit for event in play.events if isinstance(event, ev.Granted)] == granted
         assert play.summary.left == {}  # nothing of them is at the API
         assert not world.ledger.uncertain()
+
+    told(story)
+
+
+def test_the_first_slot_goes_to_the_longest_chain_though_others_are_decided_before_it():
+    async def story(world: World) -> None:
+        world.limits = Limits(1)
+        names = ["a", "b", "head", "middle", "end"]
+        play = Play(world, {name: (a_doc(name),) for name in names}, {"middle": ("head",), "end": ("middle",)})
+        await play.run()
+        granted = [event.unit for event in play.events if isinstance(event, ev.Granted)]
+        assert granted[0] == "head#1"
+        assert len(granted) == 5
 
     told(story)
 

@@ -41,6 +41,14 @@ def test_a_day_that_was_over_is_open_again_only_with_room_in_it():
         assert feed(waiting(ev.Queued(NOW, "x#1", "daily", NOW + 9)), read(left)) == asked
 
 
+def test_nothing_is_asked_about_before_all_that_has_happened_is_known():
+    scheduler = Scheduler()
+    grow(scheduler, ("short", (), 1.0), ("long", (), 9.0))
+    first = ev.Decided(NOW, "short", "run", None, (spec(),))
+    assert scheduler.handle(first, NOW, more=True) == []
+    assert decided(scheduler, "long", spec()) == [Admit("long#1")]
+
+
 def test_where_credits_are_scarce_what_comes_first_is_asked_about_first():
     """`long` is decided after `short`, and prepared after that; until then nothing that ranks below it is asked about."""
     nodes = (("short", (), 1.0), ("long", (), 9.0))

@@ -86,7 +86,7 @@ def test_interrupted_at_any_moment_it_ends_and_nothing_new_starts(case, after):
     case = replace(case, interrupts=tuple(sorted(after)))
     world = World(case).run()
     agrees(world)
-    first = next((place for place, (event, _) in enumerate(world.log) if event.type == "interrupted"), None)
+    first = next((place for place, (event, _, _) in enumerate(world.log) if event.type == "interrupted"), None)
     if first is not None:
         orders = [command for said in world.said[first:] for command in said]
         assert not [order for order in orders if type(order).__name__ in ("Decide", "Admit", "CarryOut")]
