@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from flowrun.engine.events import Event
+from flowrun.ids import TaskId
 from flowrun.ledger.location import ledger_path
 from flowrun.ledger.protocol import TaskRow
 from flowrun.ledger.sqlite import SqliteLedger
@@ -31,6 +32,7 @@ from flowrun.sandbox.render import Render
 from flowrun.sandbox.scenario import Scenario
 from flowrun.sandbox.service import Sandbox
 from flowrun.sandbox.state import MemoryState
+from tests.limits.watching import seen_at_once
 from tests.simulation.media import quick_media
 from tests.simulation.ports import patched
 from tests.support.virtual_time import START, VirtualClock, offload, run_virtual
@@ -40,11 +42,13 @@ RAM = Path("/dev/shm")
 
 @dataclass
 class Crowd:
-    """One project on a RAM disk and the account behind it. `scenario`: the sandbox's."""
+    """One project on a RAM disk and the account behind it. `scenario`: the sandbox's. `free_polls`: each task's end is seen as
+    it comes."""
 
     root: Path
     scenario: Mapping[str, Any]
     seed: int = 0
+    free_polls: bool = False
     now: float = START
     wall: float = 0.0  # virtual seconds that the last applies took, all together
     events: dict[str, list[Event]] = field(default_factory=dict)  # of the last applies, by name
@@ -82,7 +86,12 @@ class Crowd:
             (inprocess, "sandbox_transport", self._transport),
             (Render, "_made", lambda render: quick_media(render.recipe)),
         ]
+        changes += seen_at_once(self._ends) if self.free_polls else []
         return [*changes, (os, "fsync", lambda handle: None)] if os.name != "nt" else changes
+
+    def _ends(self, task: TaskId) -> float:
+        with self._state.transaction() as books:
+            return books.task(task).ends
 
     def _transport(self, options: Any, around: Any, folder: Path, catalogue: Any = None) -> tuple[Any, str]:
         sandbox = self.sandbox(catalogue)
@@ -124,9 +133,9 @@ class Crowd:
 
 
 @contextmanager
-def crowd(scenario: Mapping[str, Any], seed: int = 0) -> Iterator[Crowd]:
+def crowd(scenario: Mapping[str, Any], seed: int = 0, *, free_polls: bool = False) -> Iterator[Crowd]:
     folder = Path(tempfile.mkdtemp(prefix="flowrun-crowd-", dir=RAM if RAM.is_dir() else None))
-    made = Crowd(folder, {"media": "tiny", **scenario}, seed)
+    made = Crowd(folder, {"media": "tiny", **scenario}, seed, free_polls)
     (folder / ".git").mkdir()
     try:
         yield made

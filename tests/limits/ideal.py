@@ -41,6 +41,12 @@ def _paths(works: Mapping[str, Work], length: Callable[[Work], float]) -> dict[s
 
 def list_schedule(works: Mapping[str, Work], limits: Mapping[str, int]) -> float:
     """Seconds until all have ended, with at most `limits` of a model at once."""
+    return max(end for _, end in scheduled(works, limits).values())
+
+
+def scheduled(works: Mapping[str, Work], limits: Mapping[str, int]) -> dict[str, tuple[float, float]]:
+    """When each starts and ends, in seconds."""
+    spans: dict[str, tuple[float, float]] = {}
     paths, now = _paths(works, lambda work: work.expected), 0.0
     waits = {name: len(set(work.after)) for name, work in works.items()}
     below: defaultdict[str, list[str]] = defaultdict(list)
@@ -63,14 +69,15 @@ def list_schedule(works: Mapping[str, Work], limits: Mapping[str, int]) -> float
             while queue and busy[model] < limits[model]:
                 name = heapq.heappop(queue)[2]
                 busy[model] += 1
-                heapq.heappush(running, (now + works[name].seconds, name))
+                spans[name] = (now, now + works[name].seconds)
+                heapq.heappush(running, (spans[name][1], name))
         now, name = heapq.heappop(running)
         busy[works[name].model] -= 1
         for down in below[name]:
             waits[down] -= 1
             if not waits[down]:
                 offer(down)
-    return now
+    return spans
 
 
 def lower_bound(works: Mapping[str, Work], limits: Mapping[str, int]) -> float:

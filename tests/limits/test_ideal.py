@@ -9,6 +9,7 @@ import pytest
 
 from tests.limits.graphs import DEEPEST, MODELS, films
 from tests.limits.ideal import Work, knowing, list_schedule, lower_bound
+from tests.limits.lateness import late
 
 ALONE = {"a": Work("m", 5.0), "b": Work("m", 3.0), "c": Work("m", 4.0)}
 CHAIN = {"x": Work("m", 2.0), "y": Work("n", 3.0, ("x",)), "z": Work("m", 4.0, ("y",))}
@@ -49,6 +50,25 @@ def test_the_order_comes_from_what_was_expected() -> None:
     wrong = {name: replace(work, expected=0.0 if work.model == "n" else work.seconds) for name, work in HEAD.items()}
     assert list_schedule(wrong, {"m": 1, "n": 1}) == 18.0, "the head of the chain goes last"
     assert list_schedule(knowing(wrong), {"m": 1, "n": 1}) == 10.0
+
+
+@pytest.mark.parametrize(
+    ("started", "lost"),
+    [
+        ({"a": 0.0, "b": 0.0, "c": 3.0}, 0.0),  # two slots: c follows b at once
+        ({"a": 0.0, "b": 0.0, "c": 3.5}, 0.5),
+        ({"c": 0.0, "b": 4.0, "a": 4.0}, 4.0),  # one of the slots is used by nobody while a or b could have had it
+        ({"a": 0.0, "b": 5.0, "c": 8.0}, 8.0),  # nor here, but nothing else was left at the end
+    ],
+)
+def test_what_is_lost_is_what_something_waited_for(started: dict[str, float], lost: float) -> None:
+    wall = max(started[name] + work.seconds for name, work in ALONE.items())
+    assert late(ALONE, started, {"m": 2}) == pytest.approx(lost / (2 * wall))
+
+
+def test_nothing_is_lost_to_what_has_to_wait() -> None:
+    assert late(CHAIN, {"x": 0.0, "y": 2.0, "z": 5.0}, {"m": 1, "n": 1}) == 0.0
+    assert late(CHAIN, {"x": 0.0, "y": 2.5, "z": 6.5}, {"m": 1, "n": 1}) == pytest.approx(1.5 / (2 * 10.5))
 
 
 @pytest.mark.parametrize("limit", [1, 3, 10])

@@ -12,7 +12,7 @@ from flowrun.engine import slots
 from flowrun.engine.scheduler import Scheduler
 from flowrun.ledger import counting
 from flowrun.production.exits import Exit
-from tests.limits.measuring import FREE, POLITE, PROMISED, Measured, Setting, measured
+from tests.limits.measuring import FREE, LATE, POLITE, PROMISED, Measured, Setting, measured
 
 pytestmark = pytest.mark.usefixtures("unmeasured")  # what chance has reached is no proof that a test looks at it
 
@@ -58,9 +58,18 @@ def test_five_hundred_nodes_with_four_limits_at_once(shared: bool) -> None:
 
 
 @pytest.mark.long
-def test_five_hundred_nodes_with_free_polls() -> None:
-    """Of the four tiers that with the most to wait for that is not over in a moment; the benchmark has all."""
-    found = measured(Setting(2, FREE))
+@pytest.mark.parametrize("shared", [False, True], ids=["two-manifests", "one-manifest"])
+@pytest.mark.parametrize("tier", [1, 2, 3, 4])
+def test_five_hundred_nodes_with_free_polls(tier: int, shared: bool) -> None:
+    found = measured(Setting(tier, FREE, shared))
+    _holds(found)
+    assert found.to_ideal <= PROMISED[FREE]
+    assert found.late <= LATE
+
+
+@pytest.mark.long
+def test_four_limits_at_once_with_free_polls() -> None:
+    found = measured(Setting(5, FREE, mixed=True))
     _holds(found)
     assert found.to_ideal <= PROMISED[FREE]
 
