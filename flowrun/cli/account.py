@@ -111,10 +111,9 @@ def forget(file: Path, node: str, **flags: Any) -> None:
     """Settle an uncertain submission of NODE: nothing came of it. The next apply sends it anew."""
     output = output_of(flags)
     from flowrun.production.options import Surroundings
-    from flowrun.production.production import Production
-    from flowrun.production.queries import forget_uncertain
+    from flowrun.production.settling import forget_uncertain
 
-    count = forget_uncertain(Production(file, options_of(flags), Surroundings(), demand=False), node)
+    count = forget_uncertain(file, node, options_of(flags), Surroundings())
     if output.json:
         output.document({"exit": 0, "forgotten": count})
     _settled(
@@ -133,10 +132,9 @@ def adopt(file: Path, node: str, task: str, **flags: Any) -> None:
     """Settle an uncertain submission of NODE: this task is its answer. The next apply collects it."""
     output = output_of(flags)
     from flowrun.production.options import Surroundings
-    from flowrun.production.production import Production
-    from flowrun.production.queries import adopt_task
+    from flowrun.production.settling import adopt_task
 
-    address = adopt_task(Production(file, options_of(flags), Surroundings(), demand=False), node, task)
+    address = adopt_task(file, node, task, options_of(flags), Surroundings())
     if output.json:
         output.document({"exit": 0, "adopted": address, "task": task})
     _settled(f"task {task} is the answer of {address}; apply collects it", output)

@@ -22,6 +22,7 @@ from flowrun.production.exits import Exit, FlowrunError
 from flowrun.store.export_paths import WrongKindError, check_path, collisions, default_path, with_extension
 from flowrun.store.exporter import Export as Placing
 from flowrun.store.exporter import Exporter, FolderOwnedError, Outcome
+from flowrun.store.location import name_in
 
 LONGEST_NAME = 255  # bytes of one name, on every file system in use
 _EXPECTED = {MediaKind.IMAGE: "image/png", MediaKind.VIDEO: "video/mp4", MediaKind.AUDIO: "audio/mpeg"}
@@ -99,8 +100,8 @@ def without_clashes(named: Named) -> list[tuple[str, Export]]:
 def make_exporter(bound: Bound, manifest: Path, flow: str, profile: str) -> Exporter:
     """The export folder of one flow and profile."""
     folder = bound.export_root(manifest) / (f"{flow}.{profile}" if profile else flow)
-    name = _below(folder, bound.project)
-    own, store = _below(manifest.absolute(), bound.project), bound.store
+    name = name_in(bound.project, folder)
+    own, store = name_in(bound.project, manifest.absolute()), bound.store
     return Exporter(folder, name, own, store.blobs, store.exports, lambda other: (bound.project / other).is_file())
 
 
@@ -120,10 +121,6 @@ def check_folder(exporter: Exporter) -> None:
         raise FlowrunError(
             Exit.WRONG, str(error), "give this manifest another 'name', or export with --out DIR"
         ) from None
-
-
-def _below(path: Path, project: Path) -> str:
-    return path.relative_to(project).as_posix() if path.is_relative_to(project) else str(path)
 
 
 def _wanted(named: Named) -> list[Placing]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from flowrun.action import env_names
 from flowrun.diagnostics.model import Diagnostic, DiagnosticError, Severity
 from flowrun.engine import events as ev
+from flowrun.graph.address import Address
 from flowrun.graph.build import build
 from flowrun.graph.model import Graph
 from flowrun.graph.outcomes import Outcomes
@@ -52,8 +53,8 @@ from flowrun.production.saved import check_target, is_saved_plan, write_saved_pl
 from flowrun.production.saving import Snapshot, plan_to_keep
 from flowrun.production.selecting import named, selected
 from flowrun.production.taking_over import begin_work
-from flowrun.production.weighing import weigh_what_is_left
-from flowrun.store.location import find_project
+from flowrun.production.weighing import foretold, weigh_what_is_left
+from flowrun.store.location import find_project, name_in
 from flowrun.store.memory import MemoryBlobs, MemoryUrls
 
 Confirm = Callable[[Proposal], bool]
@@ -88,8 +89,7 @@ class Production:
 
     def manifest_name(self) -> str:
         """The manifest's path below the project, as records name it."""
-        path = (self.around.cwd / self.path).absolute()
-        return path.relative_to(self.project).as_posix() if path.is_relative_to(self.project) else str(path)
+        return name_in(self.project, (self.around.cwd / self.path).absolute())
 
     def read_data(self, path: Path) -> bytes:
         """A data file's bytes, read once. Raises OSError."""
@@ -132,8 +132,20 @@ class Production:
     def plan(self) -> Plan:
         """What an apply would do, and why. Spends nothing, asks nobody. Raises DiagnosticError, FlowrunError."""
         with self.open(reading=True) as at:
-            graph, source = self.build(at)
-            return self._make_plan(self._planner(graph, source, at), graph)
+            return self.plan_with(at)
+
+    def plan_with(self, at: Bound) -> Plan:
+        """`plan`, for who has the store and the ledger open. Raises DiagnosticError."""
+        graph, source = self.build(at)
+        return self._foretold(self._make_plan(self._planner(graph, source, at), graph), graph, source, at)
+
+    def _foretold(self, plan: Plan, graph: Graph, source: ScopeSource, at: Bound) -> Plan:
+        """For who does not weigh what is uncertain first, as an apply does."""
+
+        def without(nodes: frozenset[Address]) -> Plan:
+            return self._make_plan(self._planner(graph, source, at, nodes), graph)
+
+        return foretold(plan, at, without)
 
     async def plan_async(self) -> Plan:
         """`plan`, inside a running event loop: it works in another thread."""
@@ -165,7 +177,7 @@ class Production:
             try:
                 graph, source = await self._built(at)
                 planner = self._planner(graph, source, at)
-                plan = self._make_plan(planner, graph)
+                plan = self._foretold(self._make_plan(planner, graph), graph, source, at)
                 _stop_on_problems(self._export_problems(planner))
                 check_folder(make_exporter(at, self.flow.manifest.path, self.flow.name, self.flow.profile))
                 view = await self._view_if_had(plan, at)
@@ -294,10 +306,14 @@ class Production:
             self.kept.check(self._snapshot(planner, make_proposal(plan, None, self._caps(), at), at))
         return planner, plan
 
-    def _planner(self, graph: Graph, source: ScopeSource, at: Bound) -> Planner:
+    def _planner(
+        self, graph: Graph, source: ScopeSource, at: Bound, resent: frozenset[Address] = frozenset()
+    ) -> Planner:
+        """`resent`: nodes of which nothing came, beside those that are to be sent again."""
         store = at.store
         sources = Sources(self.catalogue, store.results, at.seen, store.picks, at.inputs, at.is_dead)
-        return Planner(graph, source, sources, self._wishes(graph, at))
+        wishes = self._wishes(graph, at)
+        return Planner(graph, source, sources, replace(wishes, resend=wishes.resend | resent))
 
     def _make_plan(self, planner: Planner, graph: Graph) -> Plan:
         made = make_plan(planner, graph.warnings)

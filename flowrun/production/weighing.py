@@ -1,22 +1,54 @@
 """Before an apply plans: what the organization's counters say of requests that an earlier run left without an answer. Owns when
-that is asked; what it means is `engine.doubt`'s and `ledger.evidence`'s."""
+that is asked, and what a plan foretells of it; what it means is `engine.doubt`'s and `ledger.evidence`'s."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
+from flowrun.diagnostics.model import Diagnostic, Severity
 from flowrun.engine import events as ev
 from flowrun.engine.doubt import Counters
+from flowrun.graph.address import Address
 from flowrun.ledger.evidence import APART, before_of
 from flowrun.ledger.protocol import IntentRow
+from flowrun.plan.model import Decision, TakeStep
+from flowrun.plan.whole import Plan
 from flowrun.production.binding import Bound
 
+COUNTERS = "counters-decide"
 TRUST = "trust-counters"
 
 
 def trusts_counters(at: Bound) -> bool:
     """Whether two readings may settle what nobody answered."""
     return at.settings.provider.uncertain == TRUST
+
+
+def foretold(plan: Plan, at: Bound, without: Callable[[frozenset[Address]], Plan]) -> Plan:
+    """The plan, with a warning of what an apply may send beyond it, since it weighs first. `without`: the plan in which nothing
+    came of the requests of these nodes."""
+    if not trusts_counters(at):
+        return plan
+    weighed = frozenset(step.address for step in plan.steps.values() if any(map(_may_be_settled, step.takes)))
+    if not weighed:
+        return plan
+    more = without(weighed)
+    count, most = more.most_submissions - plan.most_submissions, more.cost.high - plan.cost.high
+    nodes = ", ".join(sorted(map(str, weighed)))
+    message = (
+        f"an apply may send more: it asks the organization's counters about {nodes} first, and where they say that nothing was"
+        f" accepted, up to {count} more generation{'s' if count != 1 else ''} may be sent, for up to {most} more credits"
+    )
+    hint = "provider.uncertain says so; settle what is uncertain yourself to know before"
+    return replace(
+        plan, warnings=(*plan.warnings, Diagnostic(COUNTERS, message, None, hint, severity=Severity.WARNING))
+    )
+
+
+def _may_be_settled(take: TakeStep) -> bool:
+    row = take.uncertain
+    return take.decision is Decision.UNCERTAIN and row is not None and before_of(row.evidence) is not None
 
 
 async def weigh_what_is_left(at: Bound, emit: Callable[[ev.Event], None]) -> None:

@@ -36,6 +36,11 @@ def find_project(manifest: Path) -> Path:
     return own
 
 
+def name_in(project: Path, path: Path) -> str:
+    """As records name a manifest: its path below the project, or whole where it lies outside. `path`: absolute."""
+    return path.relative_to(project).as_posix() if path.is_relative_to(project) else str(path)
+
+
 def _marks(candidate: Path) -> bool:
     return candidate.is_dir() if candidate.name == FOLDER else candidate.exists()
 

@@ -122,6 +122,28 @@ def test_what_an_earlier_run_left_is_weighed_before_the_plan(tmp_path: Path) -> 
     assert [event.type for event in stage.events[:2]] == ["weighing", "run-started"]
 
 
+CHAIN = f"""{ONE}
+      film:
+        uses: image_to_video
+        with: {{model: gen4_turbo, promptImage: "{{{{ nodes.a.output }}}}", ratio: "1280:720", duration: 5}}
+"""
+
+
+@pytest.mark.parametrize("sent", [0, 2])
+def test_a_plan_foretells_what_an_apply_may_send_beyond_it(tmp_path: Path, sent: int) -> None:
+    """Since an apply weighs before it plans, and a plan asks nobody."""
+    stage = Stage(tmp_path, CHAIN, scenario=AFTER if sent == 0 else BEFORE)
+    assert stage.apply().exit is Exit.UNKNOWN
+    assert not stage.plan().warnings
+    before = stage.submissions
+    plan = trusting(stage).plan()
+    (warning,) = plan.warnings
+    assert (warning.code, plan.most_submissions) == ("counters-decide", 0)
+    assert "up to 2 more generations may be sent, for up to 30 more credits" in warning.message
+    done = stage.apply()
+    assert (done.summary.submitted, stage.submissions - before) == (sent, sent)
+
+
 def test_what_was_left_a_day_ago_is_not_weighed(tmp_path: Path) -> None:
     """Accepted or not, it counts no more."""
     stage = Stage(tmp_path, ONE, scenario=AFTER)

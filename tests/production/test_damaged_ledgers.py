@@ -25,7 +25,6 @@ from flowrun.production.applying import Applied
 from flowrun.production.exits import Exit, FlowrunError
 from flowrun.production.journals import DiskJournal
 from flowrun.production.mending import look_at_sound, open_mended
-from flowrun.production.queries import forget_uncertain
 from flowrun.store.disk import DiskStore
 from tests.contract.ledger_journal_kit import Lines
 from tests.support.stage import Stage
@@ -203,11 +202,8 @@ def test_while_it_is_rebuilt_nobody_opens_it(tmp_path: Path) -> None:
     lock = LedgerLock.alone(ledger_of(stage))
     assert lock is not None
 
-    async def forget(clock: VirtualClock) -> int:
-        return forget_uncertain(stage.production(clock), "lost")
-
     with closing(lock), pytest.raises(FlowrunError, match="is just rebuilding"):
-        run_virtual(forget, start=stage.now)
+        stage.forget("lost")
 
 
 MAKING = (
@@ -387,10 +383,7 @@ def test_a_full_disk_at_the_start_stops_before_anything_is_sent(
 def test_a_persons_word_outlives_the_ledger(tmp_path: Path) -> None:
     stage = in_flight(tmp_path)
 
-    async def forget(clock: VirtualClock) -> int:
-        return forget_uncertain(stage.production(clock), "lost")
-
-    assert run_virtual(forget, start=stage.now) == 1
+    assert stage.forget("lost") == 1
     overwrite(ledger_of(stage))
     stage.scenario = ""
     done = stage.apply()

@@ -25,12 +25,10 @@ from flowrun.production.binding import bound
 from flowrun.production.exits import Exit, FlowrunError
 from flowrun.production.options import Options
 from flowrun.production.proposing import Proposal
-from flowrun.production.queries import forget_uncertain
 from flowrun.secret import Secret
 from tests.production.saved_plans import carry_out, save
 from tests.production.test_settings_in_use import KEY, OTHER_KEY, STUDIO, around, taken_up
 from tests.support.stage import Stage
-from tests.support.virtual_time import VirtualClock, run_virtual
 
 ONE = """
     flowrun: 1
@@ -230,10 +228,7 @@ def test_a_task_that_another_key_sent_can_be_forgotten(tmp_path: Path) -> None:
     sent_by_another_key(stage)
     stage.scenario = ""
 
-    async def forget(clock: VirtualClock) -> int:
-        return forget_uncertain(stage.production(clock), "a")
-
-    assert run_virtual(forget, start=stage.now) == 1
+    assert stage.forget("a") == 1
     done = stage.apply()
     assert (done.exit, done.summary.submitted, stage.submissions) == (Exit.DONE, 1, 2)
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import random
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +23,13 @@ from flowrun.production.in_flight import InFlight, in_flight
 from flowrun.production.ledgers import Ledgers
 from flowrun.production.options import Options, Surroundings
 from flowrun.production.owner import new_owner
-from flowrun.production.production import Production
-from flowrun.production.queries import adopt_task, forget_uncertain, past_runs
+from flowrun.production.queries import past_runs
+from flowrun.production.settling import adopt_task
 from flowrun.secret import Secret
 from tests.faults.test_crash_points import killed
 from tests.production.saved_plans import carry_out, save
 from tests.support.organizations import LiveStage, Organizations
-from tests.support.virtual_time import VirtualClock, run_virtual
+from tests.support.virtual_time import Still, VirtualClock, run_virtual
 
 OLD, NEW, THIRD, FOREIGN = (f"key_{digits * 64}" for digits in ("0a", "0b", "0c", "0d"))
 KEYS = {OLD: "studio", NEW: "studio", THIRD: "studio", FOREIGN: "elsewhere"}
@@ -82,19 +81,6 @@ def decisions(stage: LiveStage) -> list[Decision]:
 
 def around(stage: LiveStage, clock: VirtualClock) -> Surroundings:
     return stage.production(clock).around
-
-
-@dataclass
-class Still:
-    """A clock that stands."""
-
-    at: float
-
-    def now(self) -> float:
-        return self.at
-
-    async def sleep(self, seconds: float) -> None:
-        raise AssertionError("nothing has to wait here")
 
 
 def at_rest(stage: LiveStage) -> Surroundings:
@@ -348,10 +334,7 @@ def test_what_another_organization_knows_not_can_be_forgotten(
     stage.use(FOREIGN)
     assert stage.apply().exit is Exit.FAILED
 
-    async def forget(clock: VirtualClock) -> int:
-        return forget_uncertain(stage.production(clock), "still")
-
-    assert run_virtual(forget, start=stage.now) == 3
+    assert stage.forget("still") == 3
     done = stage.apply()
     assert (done.exit, studio.submissions("elsewhere")) == (Exit.DONE, 3)
 
@@ -370,9 +353,7 @@ def test_an_uncertain_request_moves_and_is_adopted_under_the_new_key(
     (task,) = {row["id"] for row in studio.sandbox("studio").report()["submissions"]} - known
     stage.use(NEW)
 
-    assert (
-        adopt_task(Production(stage.path, Options(), at_rest(stage)), lost.origin.address, task) == lost.origin.address
-    )
+    assert adopt_task(stage.path, lost.origin.address, task, Options(), at_rest(stage)) == lost.origin.address
     assert (left_in(stage, OLD), left_in(stage, NEW)) == ((0, 0), (1, 0))
     done = stage.apply()
     assert (done.exit, done.summary.submitted, studio.submissions()) == (Exit.DONE, 0, 3)

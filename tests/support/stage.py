@@ -21,9 +21,10 @@ from flowrun.production.applying import Applied
 from flowrun.production.options import Options, Surroundings
 from flowrun.production.production import Production
 from flowrun.production.proposing import Proposal
+from flowrun.production.settling import adopt_task, forget_uncertain
 from flowrun.sandbox.service import Sandbox
 from flowrun.sandbox.state import SqliteState
-from tests.support.virtual_time import START, VirtualClock, offload, run_virtual
+from tests.support.virtual_time import START, Still, VirtualClock, offload, run_virtual
 
 _SEEDS = itertools.count(7)  # each process has randomness of its own
 TINY = "media: tiny\ndurations: {default: 20}\npoll: 5\n"
@@ -68,14 +69,11 @@ class Stage:
         return Options(scenario=scenario, **flags)
 
     def production(self, clock: VirtualClock, **flags: Any) -> Production:
-        around = Surroundings(
-            environ=self.environ,
-            cwd=self.root,
-            clock=clock,
-            offload=offload,
-            rng=random.Random(next(_SEEDS)),
-        )
-        return Production(self.path, self.options(**flags), around)
+        return Production(self.path, self.options(**flags), self._around(clock))
+
+    def _around(self, clock: VirtualClock) -> Surroundings:
+        rng = random.Random(next(_SEEDS))
+        return Surroundings(environ=self.environ, cwd=self.root, clock=clock, offload=offload, rng=rng)
 
     def apply(self, *, confirm: Callable[[Proposal], bool] = lambda proposal: True, **flags: Any) -> Applied:
         """One apply from start to end, in virtual time."""
@@ -101,6 +99,19 @@ class Stage:
             return self.production(clock, **flags).plan()
 
         return run_virtual(main, start=self.now)
+
+    def forget(self, node: str) -> int:
+        """How many were."""
+
+        async def main(clock: VirtualClock) -> int:
+            return forget_uncertain(self.path, node, self.options(), self._around(clock))
+
+        return run_virtual(main, start=self.now)
+
+    def adopt(self, node: str, task: str) -> str:
+        """The take's address."""
+        around = Surroundings(environ=self.environ, cwd=self.root, clock=Still(self.now))
+        return adopt_task(self.path, node, task, self.options(), around)
 
     @property
     def sandbox(self) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import selectors
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import Context
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -184,3 +185,16 @@ def run_virtual(main: Callable[[VirtualClock], Awaitable[T]], *, start: float = 
             return await main(VirtualClock(loop))
 
         return runner.run(whole())
+
+
+@dataclass
+class Still:
+    """A clock that stands."""
+
+    at: float
+
+    def now(self) -> float:
+        return self.at
+
+    async def sleep(self, seconds: float) -> None:
+        raise AssertionError("nothing has to wait here")

@@ -11,4 +11,10 @@ CODES = (
         "exactly (not finite, or an integer beyond 2^53) and text that is not Unicode have no canonical form, so there would "
         "be no telling one request from another. The node is not run.",
     ),
+    Code(
+        "counters-decide",
+        "A request was never answered, and `provider.uncertain` lets the organization's counters settle it. A plan asks nobody; "
+        "an apply asks them first, and where they say twice that nothing was accepted, it plans with that and sends again.",
+        warns=True,
+    ),
 )
