@@ -84,7 +84,7 @@ EVENTS = {
     "woke": "A time that was waited for has come.",
     "left": "The run stops; the take's task stays at the API and on record.",
     "settled": "A node has its outcome. `take`: the one that flows on.",
-    "recovered": "A task of an earlier run, which nothing in this plan takes up, was collected or found to have failed.",
+    "recovered": "A task of an earlier run, which nothing in this plan takes up, was collected, has failed or is left on record.",
     "halted": "The surroundings fail beside any attempt, as a full disk does; nothing new starts.",
     "withdrawn": "What became of a task after an interrupt with `--cancel-on-interrupt`. `status`: `cancelled`, `collected` (it "
     "had finished), `failed` or `left` (it stays at the API and on record).",

@@ -304,8 +304,8 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """A task of an earlier run, which nothing in this plan takes up. `status`: collected (`detail` is the result's id) or
-    failed (`detail` says why)."""
+    """A task of an earlier run, which nothing in this plan takes up. `status`: collected (`detail` is the result's id); failed,
+    which is its end, or left, on record (`detail` says why)."""
 
     type: ClassVar[str] = "recovered"
     at: float

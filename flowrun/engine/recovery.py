@@ -10,9 +10,11 @@ from typing import Any
 
 from flowrun.action import ActionDoc
 from flowrun.engine import events as ev
-from flowrun.engine.follow import poll_to_end
+from flowrun.engine.failure import AttemptError
+from flowrun.engine.follow import is_foreign, poll_to_end
 from flowrun.engine.ports import Attempt, Ports, Run
 from flowrun.engine.visit import Collected, attempt_at, visit
+from flowrun.engine.visited import ON_RECORD, failed
 from flowrun.ids import ActionKey, TaskId
 from flowrun.ledger.protocol import TaskRow
 from flowrun.runway.values import Task
@@ -61,8 +63,12 @@ class Recovery:
         attempt = attempt_at(row, doc, self.ports, self.run, report)
         try:
             await self._follow(attempt, row)
-        except Exception as error:  # what goes wrong with an old task must not reach this run's own
-            self._tell(attempt, row, "failed", self.ports.mask(str(error)) or type(error).__name__)
+        except AttemptError as error:  # what goes wrong with an old task must not reach this run's own
+            found = failed(row, error.failure, foreign=is_foreign(attempt, row.task))
+            status = "left" if found.fate in ON_RECORD else "failed"
+            self._tell(attempt, row, status, self.ports.mask(error.failure.message))
+        except Exception as error:
+            self._tell(attempt, row, "left", self.ports.mask(str(error)) or type(error).__name__)
         finally:
             look.set()
 

@@ -239,6 +239,8 @@ class Lines:
         task = f"{event.address}: task {event.task[:8]} of an earlier run"
         if event.status == "collected":
             yield "collected", f"{task}; nothing is paid again"
+        elif event.status == "left":
+            yield "left", f"{task} stays on record: {event.detail}"
         else:
             yield "failed", f"{task}: {event.detail}"
 

@@ -152,7 +152,8 @@ def _recovered(summary: Summary) -> Iterator[Part]:
         yield f"Collected from earlier runs, nothing paid again: {listed(collected, _NAMES)}.", []
     for address, status, detail in summary.recovered:
         if status != "collected":
-            yield safe(f"A task of an earlier run, of {address}, ended without a result: {detail}"), []
+            what = "stays on record, not collected" if status == "left" else "ended without a result"
+            yield safe(f"A task of an earlier run, of {address}, {what}: {detail}"), []
 
 
 def _left(summary: Summary, ending: Ending) -> Iterator[Part]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,9 +14,8 @@ from flowrun.engine import events as ev
 from flowrun.engine.states import NodeState
 from flowrun.media.probe import probe
 from flowrun.production.exits import Exit, FlowrunError
-from flowrun.production.queries import forget_uncertain
+from flowrun.store.blobs import DiskBlobWriter
 from tests.support.stage import Stage
-from tests.support.virtual_time import run_virtual
 
 CHAIN = """
     flowrun: 1
@@ -157,10 +158,7 @@ def test_forget_lets_the_next_apply_send_anew(tmp_path: Path) -> None:
     stage = Stage(tmp_path, CHAIN, scenario=LOST)
     stage.apply()
 
-    async def forget(clock: object) -> int:
-        return forget_uncertain(stage.production(clock), "hero")  # type: ignore[arg-type]
-
-    assert run_virtual(forget, start=stage.now) == 1
+    assert stage.forget("hero") == 1
     done = stage.apply()
     assert (done.exit, stage.submissions) == (Exit.DONE, 4)
 
@@ -196,6 +194,53 @@ def test_tasks_of_a_manifest_that_changed_are_collected_all_the_same(tmp_path: P
     stage.edit("a blue fox", "a red fox")
     done = stage.apply()
     assert "hero" not in {name for name, state in done.summary.states.items() if state is NodeState.SUCCEEDED}
+
+
+NOTHING = """
+    flowrun: 1
+    name: chain
+    nodes:
+      none: {uses: text_to_image, when: false, with: {model: gen4_image, promptText: none, ratio: "1280:720"}}
+"""
+
+
+def interrupted_and_unwanted(root: Path) -> Stage:
+    """With a task at the API that no manifest wants any more."""
+
+    def on_event(interrupt: object, event: ev.Event) -> None:
+        if isinstance(event, ev.Submitted) and callable(interrupt):
+            interrupt(130)
+
+    stage = Stage(root, CHAIN, on_event=on_event)
+    assert stage.apply().exit is Exit.INTERRUPTED
+    stage.on_event = None
+    stage.now += 600.0
+    stage.write(NOTHING)
+    return stage
+
+
+def test_an_unwanted_task_that_the_api_lost_is_told_with_its_cost(tmp_path: Path) -> None:
+    stage = interrupted_and_unwanted(tmp_path)
+    shutil.rmtree(tmp_path / ".flowrun" / "sandbox" / "api")
+    [(address, status, detail)] = stage.apply().summary.recovered
+    assert (address, status) == ("hero#1", "failed")
+    assert "about 5 credits" in detail
+    assert not stage.apply().summary.recovered, "it is settled"
+
+
+def test_an_unwanted_task_that_finds_no_room_stays_on_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = interrupted_and_unwanted(tmp_path)
+
+    def full(*args: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DiskBlobWriter, "write", full)
+        [(_, status, detail)] = stage.apply().summary.recovered
+    assert status == "left"
+    assert "The disk is full" in detail
+    assert [status for _, status, _ in stage.apply().summary.recovered] == ["collected"]
+    assert stage.submissions == 1
 
 
 def test_overload_is_sent_again_and_paid_once(tmp_path: Path) -> None:

@@ -69,6 +69,7 @@ def everything() -> Summary:
         ev.CapsTold(AT, (ev.CapLeft("run-cap", 50, 5), ev.CapLeft("balance", 90, 45))),
         ev.Recovered(AT, "gone", TASK, "collected", "r"),
         ev.Recovered(AT, "lost", TASK, "failed", "the API no longer knows it"),
+        ev.Recovered(AT, "kept", TASK, "left", "No space left on device"),
         ev.Exported(AT, "still", "/p/out/fox/still.png", "written"),
         ev.Exported(AT, "still", "/p/out/fox/again.png", "replaced"),
         ev.Exported(AT, "still", "/p/out/fox/mine.png", "kept"),
