@@ -8,10 +8,12 @@ from tests.simulation.bugs import BUGS
 from tests.simulation.destroying import ledger_destroyed
 from tests.simulation.making import case_of
 from tests.simulation.model import Case
+from tests.simulation.planning import planned_before
 from tests.simulation.visits import Report, simulate
 
 DESTROYED = "ledger-destroyed"  # no mistake of flowrun's: nothing may come of it
-LAID_OVER = {**BUGS, DESTROYED: ledger_destroyed}
+PLANNED = "planned-before"  # nor of this
+LAID_OVER = {**BUGS, DESTROYED: ledger_destroyed, PLANNED: planned_before}
 
 
 def run(case: Case, bug: str | None = None) -> Report:

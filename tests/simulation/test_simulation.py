@@ -19,7 +19,7 @@ from tests.simulation.media import quick_media
 from tests.simulation.model import EACH, Case, Edit, Node, Ref, Round, Visit, edited, mended
 from tests.simulation.oracle import evaluate
 from tests.simulation.rules import RULES
-from tests.simulation.seeds import DESTROYED, run
+from tests.simulation.seeds import DESTROYED, PLANNED, run
 from tests.simulation.shrinking import shrunk, with_names
 from tests.simulation.telling import table, told
 from tests.simulation.visits import Report, simulate
@@ -50,6 +50,22 @@ def _keeps_them_though_it_is_destroyed(first: int) -> None:
 
 def test_every_promise_is_kept_though_the_ledger_is_destroyed() -> None:
     _keeps_them_though_it_is_destroyed(0)
+
+
+def _shows_all_before(first: int) -> None:
+    reports = [run(case_of(seed), PLANNED) for seed in range(first, first + BATCH)]
+    assert sum(report.tally["plan before an apply"] for report in reports) > BATCH
+    assert [told(report) for report in reports if report.violation] == []
+
+
+def test_a_plan_right_before_an_apply_shows_all_that_it_sends() -> None:
+    _shows_all_before(0)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("first", range(BATCH, USUAL // 3, BATCH))
+def test_plans_right_before_more_applies_show_all_that_they_send(first: int) -> None:
+    _shows_all_before(first)
 
 
 @pytest.mark.long

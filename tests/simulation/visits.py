@@ -161,7 +161,7 @@ class _Session:
         if isinstance(error, FlowrunError) and error.exit is Exit.SURROUNDINGS:
             return
         if isinstance(error, FlowrunError) and error.exit is Exit.DAMAGED and "another flowrun is" in error.message:
-            return  # which stood still while it made or mended the ledger
+            return  # which stood still while it mended the ledger
         if not process.visit.force and not process.visit.select:
             self.world.violated("refused", f"{process.name}: {error!r}")
 
