@@ -160,7 +160,8 @@ class _Session:
         self.world.tell(f"refused: {error}")
         if isinstance(error, FlowrunError) and error.exit is Exit.SURROUNDINGS:
             return
-        if isinstance(error, FlowrunError) and error.exit is Exit.DAMAGED and "another flowrun is" in error.message:
+        mended = self.world.tally["ledger destroyed"] and "another flowrun is" in str(error)
+        if isinstance(error, FlowrunError) and error.exit is Exit.DAMAGED and mended:
             return  # which stood still while it mended the ledger
         if not process.visit.force and not process.visit.select:
             self.world.violated("refused", f"{process.name}: {error!r}")
