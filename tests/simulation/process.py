@@ -92,7 +92,6 @@ class Process:
             return
         self.tell(f"stands still for {self.visit.freeze[1]:g} s {name}")
         self.freezes += 1
-        self.freezes += 1
         self.clock.hold(self.visit.freeze[1], lambda context: context.get(RUNNING) is self)
         self.tell("goes on")
 

@@ -163,6 +163,14 @@ def test_a_death_is_taken_up_without_paying_again() -> None:
     assert report.deaths[0] == ("after ledger.submitted", 1)
 
 
+def test_each_freeze_counts_once() -> None:
+    visit = Visit(freeze=(("after ledger.submitted", 1), 20.0))
+    report = run(Case(0, (Node("a", "still", "fox"),), rounds=(Round(visits=(visit,)),)))
+    assert report.violation is None
+    assert report.tally["freeze"] == 1
+    assert sum("stands still" in line for line in report.trace) == 1
+
+
 def test_the_oracle() -> None:
     nodes = mended(
         (
