@@ -9,11 +9,16 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from flowrun.media.probe import NotMediaError, probe_bytes
+from flowrun.sandbox.faults import Effects
+from flowrun.sandbox.messages import Response
+from flowrun.sandbox.scenario import Deed
 from tests.simulation.bugs import BUGS
+from tests.simulation.injecting import has_happened
 from tests.simulation.making import case_of
 from tests.simulation.media import quick_media
 from tests.simulation.model import EACH, Case, Edit, Node, Ref, Round, Visit, edited, mended
@@ -169,6 +174,41 @@ def test_each_freeze_counts_once() -> None:
     assert report.violation is None
     assert report.tally["freeze"] == 1
     assert sum("stands still" in line for line in report.trace) == 1
+
+
+def _at(place: str, nth: int, **deed: Any) -> dict[str, Any]:
+    return {"on": place, "match": {"nth": nth}, "do": deed}
+
+
+def test_only_faults_that_a_request_met_count_as_injected() -> None:
+    faults = (_at("generations", 1, status=503), _at("generations", 2, fail="INTERNAL"), _at("tasks", 900, delay=30.0))
+    report = run(Case(0, (Node("a", "still", "fox"),), rounds=(Round(faults=faults),)))
+    assert report.violation is None
+    assert report.tally["scripted fault"] == 3
+    injected = {name: number for name, number in report.tally.items() if name.startswith("injected")}
+    assert injected == {"injected status at generations": 1, "injected fail at generations": 1}
+    assert "1  injected fail at generations" in table(report.tally, 0)
+
+
+@pytest.mark.parametrize(
+    ("deeds", "happened", "response"),
+    [
+        ([{"fail": "INTERNAL"}, {"status": 503}], [False, True], Response(503)),
+        ([{"fail": "INTERNAL"}, {"cancelled": True}], [True, False], Response(200)),
+        ([{"fail": "INTERNAL"}, {"lost": "after"}], [True, True], Response(200, lost=True)),
+        ([{"fail": "INTERNAL"}], [False], Response(400)),  # of too few credits, say: there was no task
+        ([{"status": 503}, {"lost": "after"}, {"lost": "before"}], [False, False, True], Response(0, lost=True)),
+        ([{"delay": 1.0}, {"delay": 2.0}, {"tier": 2}, {"lost": "before"}], [True] * 4, Response(0, lost=True)),
+        ([{"cut": 10}, {"lost": "after"}], [False, True], Response(200, cut=10, lost=True)),
+        ([{"cut": 10}, {"wrong_content": "html"}], [False, True], Response(200)),
+        ([{"cut": 10}, {"cut": 20}], [True, False], Response(200, cut=10)),
+    ],
+)
+def test_of_faults_that_meet_those_count_that_had_an_effect(
+    deeds: list[dict[str, Any]], happened: list[bool], response: Response
+) -> None:
+    met = Effects(tuple(Deed.model_validate(each) for each in deeds))
+    assert [has_happened(each, met, response) for each in met.deeds] == happened
 
 
 def test_the_oracle() -> None:

@@ -26,6 +26,7 @@ from flowrun.sandbox.scenario import Scenario
 from flowrun.sandbox.service import Sandbox
 from flowrun.sandbox.state import MemoryState
 from flowrun.sandbox.tiers import TIERS
+from tests.simulation.injecting import Watched
 from tests.simulation.model import KINDS, Limits, Round
 from tests.simulation.process import RUNNING, Process, moment
 
@@ -157,7 +158,10 @@ class World:
         durations = {"default": said.duration}
         faults = [dict(each) for each in said.faults]
         told = {"media": "tiny", "durations": durations, "poll": 5.0, "tier": said.tier, "credits": said.credits}
-        return Sandbox(self.state, scenario=Scenario.model_validate({**told, "faults": faults}))
+        return Watched(self.state, Scenario.model_validate({**told, "faults": faults}), self._injected)
+
+    def _injected(self, kind: str, place: str) -> None:
+        self.tally[f"injected {kind} at {place}"] += 1
 
     def transport(self, options: Any, around: Any, folder: Path, catalogue: Any = None) -> tuple[Any, str]:
         """In place of production's own: the same, with moments at which a process may die."""
