@@ -29,10 +29,13 @@ from flowrun.sandbox.service import Sandbox
 from flowrun.sandbox.state import SqliteState
 from tests.docs.blocks import PAGES, ROOT, Block, all_blocks, anchors, blocks, links, prose
 from tests.docs.session import Session
+from tests.faults.freezing import FREEZES
+from tests.faults.points import POINTS
 
 QUICK: dict[str, Any] = {"media": "tiny", "durations": {"default": 0.02}, "poll": 0.01}
 SESSIONS = [page for page in PAGES if any("$ flowrun" in block.text for block in blocks(page, "console"))]
 YAML = all_blocks("yaml")
+FROZEN_AT = {each.point for each in FREEZES}
 GUIDES = [page for page in PAGES if "reference" not in page.parts]
 
 
@@ -150,6 +153,7 @@ def test_the_guide_names_every_key_of_a_manifest() -> None:
     [
         ("concepts/failures.md", f"within {Timeouts().create:g} seconds"),
         ("concepts/failures.md", f"given back after {UNCERTAIN_SLOT / 60:g} minutes"),
+        ("concepts/failures.md", f"at each of {len(POINTS)} named points, and frozen at {len(FROZEN_AT)} of them"),
         ("concepts/limits.md", f"every {HEARTBEAT:g} seconds that it lives"),
         ("concepts/limits.md", f"else after {REAP_AFTER:g} seconds"),
         ("concepts/scheduling.md", f"{ {4: 'four'}[UPLOADS_AT_ONCE] } at a time"),
