@@ -107,7 +107,10 @@ EXITS = {
         "the store or the ledger is damaged",
         "Apply again: it is set aside and rebuilt. Where something cannot be recovered, `--accept-gaps` goes on without.",
     ),
-    6: ("nobody knows whether a request was accepted", "Decide: `flowrun forget`, or `--resend`."),
+    6: (
+        "nobody knows whether a request was accepted",
+        "Decide: `flowrun adopt FILE NODE --task ID`, `flowrun apply FILE --resend NODE` or `flowrun forget FILE NODE`.",
+    ),
     7: ("the surroundings failed: key, network, disk, permission", "Mend it and apply again; nothing is lost."),
     10: ("`plan --detailed-exitcode`: something to do", "Apply, or look at what the plan stops at."),
     70: ("a bug in flowrun", "A report lies in `.flowrun/logs/` of the working folder. What was sent is on record."),

@@ -171,7 +171,8 @@ def failures_page() -> str:
             ("kind", "follows", "what happened", "what to change"),
             ((code(kind.value), rule.follows.value, rule.what, rule.change) for kind, rule in SUBMISSIONS.items()),
         ),
-        "## A request of which nobody knows\n\nIt is never sent again unasked; `--resend` and `flowrun forget` settle it.",
+        "## A request of which nobody knows\n\nIt is never sent again unasked. `flowrun adopt FILE NODE --task ID`, `flowrun "
+        "apply FILE --resend NODE` and `flowrun forget FILE NODE` settle it.",
         table(("kind", "what happened"), ((code(kind.value), rule.what) for kind, rule in LOST.items())),
         "## A task that was accepted, and its files",
         table(
