@@ -115,5 +115,5 @@ EXITS = {
     10: ("`plan --detailed-exitcode`: something to do", "Apply, or look at what the plan stops at."),
     70: ("a bug in flowrun", "A report lies in `.flowrun/logs/` of the working folder. What was sent is on record."),
     130: ("Ctrl-C", "Apply again: tasks in flight are taken up."),
-    143: ("SIGTERM", "Apply again: tasks in flight are taken up."),
+    143: ("SIGTERM, or a closed terminal (SIGHUP)", "Apply again: tasks in flight are taken up."),
 }
