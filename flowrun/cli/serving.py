@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +12,10 @@ import click
 
 from flowrun.cli.flags import output_of, shown
 from flowrun.cli.output import Output
+from flowrun.cli.signals import hand_signals
 
 if TYPE_CHECKING:
     from flowrun.production.serving import Served
-
-_SIGNALS = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 143}
 
 
 @click.command()
@@ -61,10 +58,7 @@ async def _serve(served: Served, output: Output, kept: Path | None) -> int:
         codes.append(code)
         served.server.stop()
 
-    loop = asyncio.get_running_loop()
-    for name, code in _SIGNALS.items():
-        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError, AttributeError):
-            loop.add_signal_handler(getattr(signal, name), end, code)
+    hand_signals(end)
     await served.server.serve(lambda: _tell(served, output, kept))
     return codes[0] if codes else 0
 

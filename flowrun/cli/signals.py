@@ -14,11 +14,17 @@ CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 143}  # a closed terminal ends
 
 
 def hand_signals(interrupt: Callable[[int], None]) -> None:
-    """Hand every signal to the run that the loop is for, where the platform lets the loop have them."""
+    """Hand every signal, as its exit code, to the run that the loop is for, where the platform lets the loop have them."""
     loop = asyncio.get_running_loop()
     for name, code in CODES.items():
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError, AttributeError):
-            loop.add_signal_handler(getattr(signal, name), interrupt, code)
+            if not _is_to_outlive(name):
+                loop.add_signal_handler(getattr(signal, name), interrupt, code)
+
+
+def _is_to_outlive(name: str) -> bool:
+    """Whether whoever started us did so for a closed terminal not to end us, as `nohup` does."""
+    return name == "SIGHUP" and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 
 
 def asked(question: str) -> bool:
