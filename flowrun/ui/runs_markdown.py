@@ -66,7 +66,7 @@ def status_markdown(
         parts += [fenced(ways_on(open_ways(flags), ""), "command")]
     if uncertain:
         title = f"#### Uncertain: {plural(len(uncertain), 'submission needs', 'submissions need')} your decision"
-        commands = [line for row in uncertain for line in ways_on(doubt_words(row)[1], "")]
+        commands = [line for row in uncertain for line in ways_on(doubt_words(row, flags)[1], "")]
         parts += [title, listing(map(doubt_item, uncertain), "submission"), fenced(commands, "command")]
     return page(parts, more="`flowrun status` shows all.")
 

@@ -153,15 +153,15 @@ def status_text(
     paint = palette(colour)
     parts = [] if account is None else [*hanging("", safe(former_words(account)), width), ""]
     parts += _open_lines(tasks, flags, paint, width)
-    return _lines([*parts, *uncertain_part(uncertain, paint, width)])
+    return _lines([*parts, *uncertain_part(uncertain, flags, paint, width)])
 
 
-def uncertain_part(rows: Sequence[IntentRow], paint: Paint, columns: int) -> list[str]:
-    """Unanswered requests with the ways on, below a blank line; empty without any."""
+def uncertain_part(rows: Sequence[IntentRow], flags: Sequence[str], paint: Paint, columns: int) -> list[str]:
+    """Unanswered requests with the ways on, below a blank line; empty without any. `flags`: as for `status_text`."""
     if not rows:
         return []
     title = paint(f"Uncertain: these need your decision ({number(len(rows))})", "bold")
-    return ["", title, *(line for row in rows for line in _uncertain_lines(row, columns))]
+    return ["", title, *(line for row in rows for line in _uncertain_lines(row, flags, columns))]
 
 
 def former_words(account: str) -> str:
@@ -202,20 +202,20 @@ def _task_cells(row: TaskRow, room: int) -> list[Cell]:
     ]
 
 
-def _uncertain_lines(row: IntentRow, columns: int) -> list[str]:
+def _uncertain_lines(row: IntentRow, flags: Sequence[str], columns: int) -> list[str]:
     where = f"  {safe(row.origin.address)} of {safe(row.origin.manifest)}:"
-    text, ways = doubt_words(row)
+    text, ways = doubt_words(row, flags)
     return [where, *hanging("    ", safe(text), columns), *ways_on(ways, "    ")]
 
 
-def doubt_words(row: IntentRow) -> tuple[str, list[tuple[str, str]]]:
-    """What is known of an unanswered request, and the ways on."""
+def doubt_words(row: IntentRow, flags: Sequence[str] = ()) -> tuple[str, list[tuple[str, str]]]:
+    """What is known of an unanswered request, and the ways on. `flags`: as for `status_text`."""
     cost = "an unknown number of credits" if row.credits is None else f"up to {credits(row.credits)}"
     text = f"sent {moment(row.intended_at)} UTC to {row.model}, never answered; it may have been accepted, for {cost}"
     if known := counter_words(row.evidence, row.model):
         text = f"{text}. {known}"
-    flags = ("--profile", row.origin.profile) if row.origin.profile else ()
-    return text, uncertain_ways(row.origin.address, Typed(row.origin.manifest, flags))
+    profile = ("--profile", row.origin.profile) if row.origin.profile else ()
+    return text, uncertain_ways(row.origin.address, Typed(row.origin.manifest, (*profile, *flags)))
 
 
 def _lines(lines: Sequence[str]) -> str:

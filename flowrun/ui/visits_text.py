@@ -58,7 +58,7 @@ def visits_text(
         lines += ["", *hanging("", remark, width)]
     if ways := ways_after(verb, tasks, flags):
         lines += ["", *ways_on(ways, "")]
-    return "\n".join([*lines, *_uncertain(verb, uncertain, paint, width)])
+    return "\n".join([*lines, *_uncertain(verb, uncertain, flags, paint, width)])
 
 
 def head_words(verb: str, tasks: Sequence[Visited], uncertain: Sequence[IntentRow] = ()) -> str:
@@ -157,8 +157,10 @@ def stakes_text(tasks: Sequence[TaskRow], *, colour: bool, width: int) -> str:
     return "\n".join([*table(cells, palette(colour)), "", *hanging("", told, width)])
 
 
-def _uncertain(verb: str, rows: Sequence[IntentRow], paint: Paint, columns: int) -> list[str]:
-    return [] if not rows else ["", *hanging("", unsettled(verb, rows), columns), *uncertain_part(rows, paint, columns)]
+def _uncertain(verb: str, rows: Sequence[IntentRow], flags: Sequence[str], paint: Paint, columns: int) -> list[str]:
+    if not rows:
+        return []
+    return ["", *hanging("", unsettled(verb, rows), columns), *uncertain_part(rows, flags, paint, columns)]
 
 
 def unsettled(verb: str, rows: Sequence[IntentRow]) -> str:
@@ -183,7 +185,7 @@ def visits_markdown(
     ways = ways_after(verb, tasks, flags)
     if uncertain:
         parts += [markdown(unsettled(verb, uncertain)), listing(map(doubt_item, uncertain), "submission")]
-        ways += [way for row in uncertain for way in doubt_words(row)[1]]
+        ways += [way for row in uncertain for way in doubt_words(row, flags)[1]]
     if ways:
         parts += ["To go on:", fenced(ways_on(ways, ""), "command")]
     return page(parts, more="`flowrun status` shows what is open.")

@@ -89,6 +89,7 @@ def test_what_is_open() -> None:
 
 
 def test_nothing_open() -> None:
+    assert "flowrun forget story.yaml --sandbox" in status_text([], [intent()], flags=("--sandbox",), width=200)
     assert status_text([], []) == "Nothing is in flight, and nothing is uncertain."
     assert status_text([], [intent()]).startswith("Nothing is in flight.\n\nUncertain: these need your decision (1)\n")
 
