@@ -101,19 +101,25 @@ def _status_document(found: Sequence[InFlight]) -> dict[str, Any]:
     }
 
 
+REQUEST = click.option(
+    "--request", type=int, metavar="N", help="Of several, the request of this number, as the refusal lists them."
+)
+
+
 @click.command()
 @FILE
 @NODE
+@REQUEST
 @valued
 @provided
 @shown
-def forget(file: Path, node: str, **flags: Any) -> None:
+def forget(file: Path, node: str, request: int | None, **flags: Any) -> None:
     """Settle an uncertain submission of NODE: nothing came of it. The next apply sends it anew."""
     output = output_of(flags)
     from flowrun.production.options import Surroundings
     from flowrun.production.settling import forget_uncertain
 
-    count = forget_uncertain(file, node, options_of(flags), Surroundings())
+    count = forget_uncertain(file, node, options_of(flags), Surroundings(), request)
     if output.json:
         output.document({"exit": 0, "forgotten": count})
     _settled(
@@ -125,16 +131,17 @@ def forget(file: Path, node: str, **flags: Any) -> None:
 @FILE
 @NODE
 @click.option("--task", required=True, metavar="ID", help="The task that answers it, as the API names it.")
+@REQUEST
 @valued
 @provided
 @shown
-def adopt(file: Path, node: str, task: str, **flags: Any) -> None:
+def adopt(file: Path, node: str, task: str, request: int | None, **flags: Any) -> None:
     """Settle an uncertain submission of NODE: this task is its answer. The next apply collects it."""
     output = output_of(flags)
     from flowrun.production.options import Surroundings
     from flowrun.production.settling import adopt_task
 
-    address = adopt_task(file, node, task, options_of(flags), Surroundings())
+    address = adopt_task(file, node, task, options_of(flags), Surroundings(), request)
     if output.json:
         output.document({"exit": 0, "adopted": address, "task": task})
     _settled(f"task {task} is the answer of {address}; apply collects it", output)

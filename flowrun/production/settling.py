@@ -1,16 +1,18 @@
 """A person's word on what nobody else can know: nothing came of a request, or this task is its answer.
 
 Owns which requests a node's name means: those that were sent under it, whatever became of the manifest since, and those of what
-the node would generate now, whoever sent them. So the name that a plan shows is as good as the one that `status` shows.
+the node would generate now, whoever sent them. So the name that a plan shows is as good as the one that `status` shows; where
+the two are not the same request, it is asked which.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from flowrun.diagnostics.model import DiagnosticError
@@ -21,29 +23,29 @@ from flowrun.ids import ActionKey, TaskId
 from flowrun.ledger.protocol import Adopted, Failed, Forgotten, IntentRow, TaskRow
 from flowrun.plan.model import Step
 from flowrun.production.binding import Bound, bound
+from flowrun.production.configuring import settings_of
 from flowrun.production.exits import Exit, FlowrunError
 from flowrun.production.offline import check_options
 from flowrun.production.options import Options, Surroundings
 from flowrun.production.production import Production
 from flowrun.production.taking_over import take_over
 from flowrun.runway.errors import Afterwards, GoneError, RunwayError
-from flowrun.store.location import find_project, name_in
+from flowrun.store.location import find_project, name_in, store_root
 
 _TASK_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)  # the description's form: a UUID
 _TASK_ID_HINT = "give it whole, as the API does: 36 characters, such as 1f0c3b52-8a54-4c1e-9f3b-2d6f0a7c9e11"
 
 
-def forget_uncertain(path: Path, node: str, options: Options, around: Surroundings) -> int:
+def forget_uncertain(path: Path, node: str, options: Options, around: Surroundings, request: int | None = None) -> int:
     """Settle every uncertain intent of a node (an instance, or one take) of the manifest at `path`: nothing came of it; and
-    every task of it that the API does not know, asked with another key than sent its request. How many. Raises FlowrunError,
-    DiagnosticError."""
+    every task of it that the API does not know, asked with another key than sent its request. `request`: only the intent of
+    that number. How many. Raises FlowrunError, DiagnosticError."""
     with _opened(path, node, options, around) as (at, meant):
         gone = [row for row, _ in at.ledger.open(str(at.store.root)) if row.status == GONE]
-        unknown = [row.task for row in gone if meant.named(row) or meant.now(row)]
-        doubted = [] if unknown else at.ledger.uncertain()
-        rows = [row for row in doubted if meant.named(row) or meant.now(row)]
-        if not rows and not unknown:
-            raise meant.nothing()
+        unknown = [row.task for row in gone if meant.named(row) or meant.now(row)] if request is None else []
+        rows = [] if unknown else meant.several(at, request)
+        if any(map(meant.only_named, rows)) and any(map(meant.only_now, rows)):
+            raise _which(node, rows)
         for row in rows:
             at.ledger.decide(row.intent, Forgotten())
         for task in unknown:
@@ -52,26 +54,30 @@ def forget_uncertain(path: Path, node: str, options: Options, around: Surroundin
     return len(rows) + len(unknown)
 
 
-def adopt_task(path: Path, node: str, task: str, options: Options, around: Surroundings) -> str:
-    """Settle a node's uncertain intent: this task is its answer. The next apply collects it. The take's address.
+def adopt_task(
+    path: Path, node: str, task: str, options: Options, around: Surroundings, request: int | None = None
+) -> str:
+    """Settle a node's uncertain intent: this task is its answer. The next apply collects it. `request`: of several, the intent
+    of that number. The take's address.
 
-    Where the node was changed since it was asked for in vain, what it would generate now goes before what it was. Raises
-    FlowrunError: `task` is no id, or none that the API knows or can be asked about; nothing is uncertain there, several are, or
-    the task is on record already. Raises DiagnosticError.
+    Raises FlowrunError: `task` is no id, or none that the API knows or can be asked about; nothing is uncertain there, several
+    are, or the task is on record already. Raises DiagnosticError.
     """
     if _TASK_ID.fullmatch(task) is None:  # an id that the API does not know would end as a lost task, for good
         raise FlowrunError(Exit.WRONG, f"{task[:64]!r} is no task id; nothing was settled", _TASK_ID_HINT)
     with _opened(path, node, options, around) as (at, meant):
-        row = meant.one(at)
+        rows = meant.several(at, request)
+        if len(rows) > 1:
+            raise _which(node, rows)
         asyncio.run(_check_task(at, TaskId(task)))
         try:
-            at.ledger.decide(row.intent, Adopted(TaskId(task)))
+            at.ledger.decide(rows[0].intent, Adopted(TaskId(task)))
         except ValueError as error:
             raise FlowrunError(
                 Exit.WRONG, f"task {task} cannot be adopted: {error}", "flowrun status lists tasks"
             ) from None
         _keep_word(at)
-    return meant.address_of(row)
+    return meant.address_of(rows[0])
 
 
 @contextmanager
@@ -79,10 +85,22 @@ def _opened(path: Path, node: str, options: Options, around: Surroundings) -> It
     check_options(options)
     wanted = _address(node)
     project = find_project(around.cwd / path)
-    with bound(project, options, around) as at:
+    production = _read(path, options, around)
+    settings = settings_of(project, around)
+    if isinstance(production, Exception) and not store_root(project, str(settings.cache.dir or "")).exists():
+        raise production  # a name that was mistyped makes no store
+    with bound(project, options, around, settings) as at:
         take_over(at)
         at.reap()
-        yield at, _meant(path, wanted, options, at)
+        yield at, _meant(path, wanted, production, at)
+
+
+def _read(path: Path, options: Options, around: Surroundings) -> Production | Exception:
+    """The manifest, or why it cannot be read: what was sent under its name can be settled all the same."""
+    try:
+        return Production(path, options, around, demand=False)
+    except (DiagnosticError, FlowrunError) as error:
+        return error
 
 
 def _address(node: str) -> Address:
@@ -97,48 +115,65 @@ def _address(node: str) -> Address:
 
 @dataclass(frozen=True, slots=True)
 class _Meant:
-    """`manifest`: its name in records; `keys`: what the node's takes would generate now, and their addresses; `unread`: why that
-    is not known."""
+    """`manifest`: its name in the records of `store`; `keys`: what the node's takes would generate now, and their addresses;
+    `unread`: why that is not known."""
 
+    store: str
     manifest: str
     wanted: Address
     keys: Mapping[ActionKey, Address] = field(default_factory=dict)
     unread: Exception | None = None
 
     def named(self, row: IntentRow | TaskRow) -> bool:
-        return row.origin.manifest == self.manifest and _is(parse(row.origin.address), self.wanted)
+        """Sent under that name: by this project, wherever it was then."""
+        of_ours = row.origin.store == self.store or not Path(row.origin.store).is_dir()
+        return of_ours and row.origin.manifest == self.manifest and _is(parse(row.origin.address), self.wanted)
 
     def now(self, row: IntentRow | TaskRow) -> bool:
+        """What the node would generate, whoever sent it."""
         return row.key in self.keys
 
-    def one(self, at: Bound) -> IntentRow:
-        """Raises FlowrunError, DiagnosticError."""
-        doubted = at.ledger.uncertain()
-        rows = list(filter(self.now, doubted)) or list(filter(self.named, doubted))
+    def only_named(self, row: IntentRow) -> bool:
+        return not self.now(row)
+
+    def only_now(self, row: IntentRow) -> bool:
+        return not self.named(row)
+
+    def several(self, at: Bound, request: int | None) -> list[IntentRow]:
+        """At least one. Raises FlowrunError, DiagnosticError."""
+        rows = [row for row in at.ledger.uncertain() if self.named(row) or self.now(row)]
+        rows = [row for row in rows if request in (None, row.intent)]
+        if not rows and self.unread is not None:  # that may be the reason
+            raise self.unread
         if not rows:
-            raise self.nothing()
-        if len(rows) > 1:
-            takes = ", ".join(sorted(map(self.address_of, rows)))
-            raise FlowrunError(Exit.WRONG, f"'{self.wanted}' has several uncertain submissions", f"name one: {takes}")
-        return rows[0]
+            what = "uncertain submission" if request is None else f"uncertain submission of the number {request}"
+            raise FlowrunError(Exit.WRONG, f"'{self.wanted}' has no {what}", "flowrun status lists them")
+        return rows
 
     def address_of(self, row: IntentRow) -> str:
         return str(self.keys.get(row.key, row.origin.address))
 
-    def nothing(self) -> Exception:
-        """There is none. Where the manifest cannot be read, that may be the reason."""
-        if self.unread is not None:
-            return self.unread
-        return FlowrunError(Exit.WRONG, f"'{self.wanted}' has no uncertain submission", "flowrun status lists them")
+
+def _which(node: str, rows: Iterable[IntentRow]) -> FlowrunError:
+    """Where a name means several, and a guess could give a task to the wrong one, or give up one that nobody spoke of."""
+    told = (f"{row.intent} (sent as {row.origin.address}, {_moment(row.intended_at)} UTC)" for row in rows)
+    hint = f"say which with --request N: {', '.join(told)}"
+    return FlowrunError(Exit.WRONG, f"'{node}' has several uncertain submissions; nothing was settled", hint)
 
 
-def _meant(path: Path, wanted: Address, options: Options, at: Bound) -> _Meant:
-    name = name_in(at.project, (at.around.cwd / path).absolute())
+def _moment(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _meant(path: Path, wanted: Address, production: Production | Exception, at: Bound) -> _Meant:
+    store, name = str(at.store.root), name_in(at.project, (at.around.cwd / path).absolute())
+    if isinstance(production, Exception):
+        return _Meant(store, name, wanted, unread=production)
     try:
-        plan = Production(path, options, at.around, demand=False).plan_with(at)
+        plan = production.plan_with(at)
     except (DiagnosticError, FlowrunError) as error:
-        return _Meant(name, wanted, unread=error)
-    return _Meant(name, wanted, {key: each for step in plan.steps.values() for key, each in _keys(step, wanted)})
+        return _Meant(store, name, wanted, unread=error)
+    return _Meant(store, name, wanted, {key: each for step in plan.steps.values() for key, each in _keys(step, wanted)})
 
 
 def _keys(step: Step, wanted: Address) -> Iterator[tuple[ActionKey, Address]]:

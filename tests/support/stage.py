@@ -100,18 +100,18 @@ class Stage:
 
         return run_virtual(main, start=self.now)
 
-    def forget(self, node: str) -> int:
+    def forget(self, node: str, request: int | None = None) -> int:
         """How many were."""
 
         async def main(clock: VirtualClock) -> int:
-            return forget_uncertain(self.path, node, self.options(), self._around(clock))
+            return forget_uncertain(self.path, node, self.options(), self._around(clock), request)
 
         return run_virtual(main, start=self.now)
 
-    def adopt(self, node: str, task: str) -> str:
+    def adopt(self, node: str, task: str, request: int | None = None) -> str:
         """The take's address."""
         around = Surroundings(environ=self.environ, cwd=self.root, clock=Still(self.now))
-        return adopt_task(self.path, node, task, self.options(), around)
+        return adopt_task(self.path, node, task, self.options(), around, request)
 
     @property
     def sandbox(self) -> dict[str, Any]:
