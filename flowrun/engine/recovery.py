@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Coroutine, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flowrun.action import ActionDoc
@@ -85,4 +85,5 @@ class Recovery:
 
 
 async def _to_its_end(attempt: Attempt, task: TaskId) -> Task:
-    return await poll_to_end(attempt, task, True)
+    """Whatever the node's timeout, which is for who waits for it."""
+    return await poll_to_end(replace(attempt, doc=replace(attempt.doc, timeout=None)), task, True)

@@ -56,7 +56,7 @@ class Summary:
     left: dict[str, str] = field(default_factory=dict)
     pending: set[str] = field(default_factory=set)
     exports: list[tuple[str, str, str]] = field(default_factory=list)
-    recovered: list[tuple[str, str, str]] = field(default_factory=list)  # address, collected | failed, detail
+    recovered: list[tuple[str, str, str]] = field(default_factory=list)  # address, collected | failed | left, detail
     withdrawn: list[tuple[str, str, str]] = field(default_factory=list)
     interrupted: int = 0
     run: str = ""

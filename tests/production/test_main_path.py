@@ -228,6 +228,21 @@ def test_an_unwanted_task_that_the_api_lost_is_told_with_its_cost(tmp_path: Path
     assert not stage.apply().summary.recovered, "it is settled"
 
 
+def test_an_unwanted_task_is_followed_whatever_its_timeout(tmp_path: Path) -> None:
+    """Nobody waits for it, so nobody waits too long."""
+
+    def on_event(interrupt: object, event: ev.Event) -> None:
+        if isinstance(event, ev.Submitted) and callable(interrupt):
+            interrupt(130)
+
+    flow = CHAIN.replace("uses: text_to_image", "uses: text_to_image\n        timeout: 1s", 1)
+    stage = Stage(tmp_path, flow, on_event=on_event)
+    assert stage.apply().exit is Exit.INTERRUPTED
+    stage.on_event = None
+    stage.write(CHAIN.replace("a red fox", "a blue fox"))
+    assert [status for _, status, _ in stage.apply().summary.recovered] == ["collected"]
+
+
 def test_an_unwanted_task_that_finds_no_room_stays_on_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stage = interrupted_and_unwanted(tmp_path)
 
