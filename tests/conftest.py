@@ -1,6 +1,7 @@
 """What holds for the whole suite: every request body that flowrun sends is recorded, and judged at the end."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -21,6 +22,13 @@ __all__ = [
     "pytest_testnodedown",
     "pytest_unconfigure",
 ]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _a_closed_terminal_counts() -> None:
+    """Also where the tests were started to outlive theirs, which every program that they start would inherit."""
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -114,8 +114,8 @@ class Scheduler:
         }
 
     def handle(self, event: ev.Event, now: float, *, more: bool = False) -> list[Command]:
-        """Take in what happened; the orders that follow from it. Facts that move nothing give no orders. `more`: something else
-        has happened too, and follows at once; nothing is asked for before that is known, since it may come first."""
+        """Take in what happened; the orders that follow from it. `more`: something else has happened too, and follows at once;
+        nothing is asked about before that is known, since it may come first."""
         door = self._doors.get(type(event))
         commands = list(door(event, now)) if door else []
         if not more:

@@ -145,7 +145,8 @@ class Production:
         def without(nodes: frozenset[Address]) -> Plan:
             return self._make_plan(self._planner(graph, source, at, nodes), graph)
 
-        return foretold(plan, at, without)
+        found = foretold(plan, at, without)
+        return replace(found, warnings=heard(found.warnings, self.settings))
 
     async def plan_async(self) -> Plan:
         """`plan`, inside a running event loop: it works in another thread."""

@@ -10,13 +10,13 @@ from flowrun.diagnostics.model import Diagnostic, Severity
 from flowrun.engine import events as ev
 from flowrun.engine.doubt import Counters
 from flowrun.graph.address import Address
-from flowrun.ledger.evidence import APART, before_of
+from flowrun.ledger.evidence import APART, MARGIN, before_of
 from flowrun.ledger.protocol import IntentRow
+from flowrun.ledger.rules import DAY
 from flowrun.plan.model import Decision, TakeStep
 from flowrun.plan.whole import Plan
 from flowrun.production.binding import Bound
 
-COUNTERS = "counters-decide"
 TRUST = "trust-counters"
 
 
@@ -30,25 +30,33 @@ def foretold(plan: Plan, at: Bound, without: Callable[[frozenset[Address]], Plan
     came of the requests of these nodes."""
     if not trusts_counters(at):
         return plan
-    weighed = frozenset(step.address for step in plan.steps.values() if any(map(_may_be_settled, step.takes)))
-    if not weighed:
+    steps = plan.steps.values()
+    weighed = frozenset(step.address for step in steps if any(_may_be_settled(take, at) for take in step.takes))
+    more = without(weighed) if weighed else plan
+    count = more.most_submissions - plan.most_submissions
+    if count <= 0:
         return plan
-    more = without(weighed)
-    count, most = more.most_submissions - plan.most_submissions, more.cost.high - plan.cost.high
-    nodes = ", ".join(sorted(map(str, weighed)))
     message = (
-        f"an apply may send more: it asks the organization's counters about {nodes} first, and where they say that nothing was"
-        f" accepted, up to {count} more generation{'s' if count != 1 else ''} may be sent, for up to {most} more credits"
+        f"an apply may send more: it asks the organization's counters about {', '.join(sorted(map(str, weighed)))} first, and"
+        f" where they say that nothing was accepted, up to {count} more generation{'s' if count != 1 else ''} may be sent,"
+        f" for {_most(plan, more)}"
     )
     hint = "provider.uncertain says so; settle what is uncertain yourself to know before"
-    return replace(
-        plan, warnings=(*plan.warnings, Diagnostic(COUNTERS, message, None, hint, severity=Severity.WARNING))
-    )
+    warning = Diagnostic("counters-decide", message, None, hint, severity=Severity.WARNING)
+    return replace(plan, warnings=(*plan.warnings, warning))
 
 
-def _may_be_settled(take: TakeStep) -> bool:
+def _most(plan: Plan, more: Plan) -> str:
+    credits, unknown = more.cost.high - plan.cost.high, more.cost.unknown - plan.cost.unknown
+    return f"up to {credits} more credits" + (f" and {unknown} of unknown price" if unknown > 0 else "")
+
+
+def _may_be_settled(take: TakeStep, at: Bound) -> bool:
+    """Of this store, and so young that the counters still count it."""
     row = take.uncertain
-    return take.decision is Decision.UNCERTAIN and row is not None and before_of(row.evidence) is not None
+    if take.decision is not Decision.UNCERTAIN or row is None or before_of(row.evidence) is None:
+        return False
+    return row.origin.store == str(at.store.root) and at.around.clock.now() - row.intended_at < DAY - MARGIN
 
 
 async def weigh_what_is_left(at: Bound, emit: Callable[[ev.Event], None]) -> None:

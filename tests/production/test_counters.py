@@ -144,6 +144,19 @@ def test_a_plan_foretells_what_an_apply_may_send_beyond_it(tmp_path: Path, sent:
     assert (done.summary.submitted, stage.submissions - before) == (sent, sent)
 
 
+def test_a_plan_foretells_only_what_an_apply_may_settle(tmp_path: Path) -> None:
+    stage = trusting(Stage(tmp_path, TWO, scenario=AFTER))
+    assert stage.apply().exit is Exit.UNKNOWN
+    assert len(stage.plan().warnings) == 1
+    assert not stage.plan(select=("b",)).warnings, "nothing of it would be sent"
+    settings = stage.root / "flowrun.toml"
+    settings.write_text(f'{settings.read_text()}[lint]\nignore = ["counters-decide"]\n')
+    assert not stage.plan().warnings
+    trusting(stage)
+    stage.now += 24 * 3600.0
+    assert not stage.plan().warnings, "it has left the day, accepted or not"
+
+
 def test_what_was_left_a_day_ago_is_not_weighed(tmp_path: Path) -> None:
     """Accepted or not, it counts no more."""
     stage = Stage(tmp_path, ONE, scenario=AFTER)

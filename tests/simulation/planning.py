@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 from flowrun.production.exits import Exit
-from flowrun.production.weighing import COUNTERS
 from tests.simulation import visits
 from tests.simulation.checking import Snapshot, check_agreement
 from tests.simulation.process import Process
@@ -25,7 +24,7 @@ def planned_before() -> Patches:
         said, shown = self.world.round, None
         if len(said.visits) == 1 and not said.words:
             plan = self.production(process, resend).plan()
-            if not any(warning.code == COUNTERS for warning in plan.warnings):
+            if not any(warning.code == "counters-decide" for warning in plan.warnings):
                 shown = Snapshot.of(plan)
                 self.world.tally["plan before an apply"] += 1
         try:

@@ -88,8 +88,11 @@ def test_what_is_open() -> None:
     assert fits(wide, 120)
 
 
-def test_nothing_open() -> None:
+def test_the_ways_on_from_a_doubt_carry_the_flags() -> None:
     assert "flowrun forget story.yaml --sandbox" in status_text([], [intent()], flags=("--sandbox",), width=200)
+
+
+def test_nothing_open() -> None:
     assert status_text([], []) == "Nothing is in flight, and nothing is uncertain."
     assert status_text([], [intent()]).startswith("Nothing is in flight.\n\nUncertain: these need your decision (1)\n")
 
