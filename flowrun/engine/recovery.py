@@ -11,7 +11,7 @@ from typing import Any
 from flowrun.action import ActionDoc
 from flowrun.engine import events as ev
 from flowrun.engine.failure import AttemptError
-from flowrun.engine.follow import is_foreign, poll_to_end
+from flowrun.engine.follow import poll_to_end
 from flowrun.engine.ports import Attempt, Ports, Run
 from flowrun.engine.visit import Collected, attempt_at, visit
 from flowrun.engine.visited import ON_RECORD, failed
@@ -64,7 +64,7 @@ class Recovery:
         try:
             await self._follow(attempt, row)
         except AttemptError as error:  # what goes wrong with an old task must not reach this run's own
-            found = failed(row, error.failure, foreign=is_foreign(attempt, row.task))
+            found = failed(row, error.failure, foreign=False)  # on record it is either way
             status = "left" if found.fate in ON_RECORD else "failed"
             self._tell(attempt, row, status, self.ports.mask(error.failure.message))
         except Exception as error:

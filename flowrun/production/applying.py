@@ -38,6 +38,7 @@ from flowrun.production.porting import make_ports
 from flowrun.production.weighing import trusts_counters
 from flowrun.production.withdrawing import rows_of_run, withdrawal
 from flowrun.secret import MASK, Secret
+from flowrun.store.location import is_no_more
 from flowrun.store.protocol import RunRow
 
 READ_AGAIN = 300.0  # seconds between two readings of the organization
@@ -231,7 +232,7 @@ class Apply:
             bound.owner,
             self._limits,
             stopping=lambda: bool(self._interrupts),
-            is_gone=_is_no_more,
+            is_gone=is_no_more,
             counter=lambda model: self.view.reading(model) if self.view else None,
             trusts_counters=trusts_counters(bound),
         )
@@ -340,8 +341,3 @@ class _NoProvider:
 def _env_value(bound: Bound, name: str) -> Secret:
     """The sandbox draws secrets masked, so it is not even told them."""
     return Secret(MASK if bound.choice.name == "sandbox" else bound.around.environ.get(name, ""))
-
-
-def _is_no_more(store: str) -> bool:
-    """A store that was moved or deleted with its project: nobody else will settle what it waits for."""
-    return not Path(store).exists()

@@ -182,7 +182,7 @@ def lost_words(gaps: Gaps) -> list[str]:
     """What could not be recovered, a line a fact; none where nothing is unknown."""
     if not gaps:
         return []
-    found = [f"the journal of run {run.run} in {run.store} is missing (it began {_when(run.started_at)})"
+    found = [f"the journal of run {run.run} in {run.store} is missing (it began {when(run.started_at)})"
              for run in gaps.missing]  # fmt: skip
     found += [f"the journal of run {run.run} in {run.store} has lines that cannot be read" for run in gaps.torn]
     if gaps.numbers:
@@ -193,13 +193,13 @@ def lost_words(gaps: Gaps) -> list[str]:
         found.append("no copy of the ledger can be read: what other projects have in flight is not known")
     if gaps.unread:
         found.append("the record of what is unknown of the ledger cannot be read itself")
-    known = "" if gaps.since is None else f" since {_when(gaps.since)}"
+    known = "" if gaps.since is None else f" since {when(gaps.since)}"
     return [f"the ledger was rebuilt with gaps: requests{known} may be unknown, and would be paid again", *found]
 
 
 def _told_of(path: Path, why: str, rebuilt: Rebuilt, ledger: SqliteLedger) -> str:
     aside = "" if rebuilt.aside is None else f"; it is set aside as {rebuilt.aside.name}"
-    copy = "" if rebuilt.copy is None else f"its copy of {_when(rebuilt.copy.made_at)} and "
+    copy = "" if rebuilt.copy is None else f"its copy of {when(rebuilt.copy.made_at)} and "
     known = f"{_count(len(ledger.open()), 'task')} in flight, {len(ledger.uncertain())} uncertain"
     journals = _count(rebuilt.journals, "journal")
     for said in (f"the ledger {path} is damaged: ", " Nothing was written.", f" {path}"):
@@ -231,5 +231,6 @@ def _count(number: int, what: str, several: str | None = None) -> str:
     return f"{number} {what if number == 1 else several or what + 's'}"
 
 
-def _when(at: float) -> str:
+def when(at: float) -> str:
+    """A moment (epoch seconds) in UTC, to the second."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from flowrun.action import ActionDoc
 from flowrun.engine.ports import Run
@@ -21,6 +20,7 @@ from flowrun.production.organization import read_organization
 from flowrun.production.porting import make_ports
 from flowrun.production.provider import KEY
 from flowrun.production.taking_over import begin_work
+from flowrun.store.location import is_no_more
 
 Rows = Sequence[tuple[TaskRow, ActionDoc]]
 Tell = Callable[[Visited], None]
@@ -69,7 +69,7 @@ async def carried_out(at: Bound, rows: Rows, errand: Errand, tell: Tell, interru
     signals: list[Exit] = []
     try:
         await read_organization(at, {})  # that key and address are good, before a 404 could end a task
-        run = Run(RunId("round"), at.owner, lambda model: NOTHING, is_gone=lambda store: not Path(store).exists())
+        run = Run(RunId("round"), at.owner, lambda model: NOTHING, is_gone=is_no_more)
         store = at.store
         whole = Round(make_ports(at, at.client()), run, str(store.root), store.picks, errand, tell)
 

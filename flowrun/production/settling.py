@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 from flowrun.diagnostics.model import DiagnosticError
@@ -25,12 +24,13 @@ from flowrun.plan.model import Step
 from flowrun.production.binding import Bound, bound
 from flowrun.production.configuring import settings_of
 from flowrun.production.exits import Exit, FlowrunError
+from flowrun.production.mending import when
 from flowrun.production.offline import check_options
 from flowrun.production.options import Options, Surroundings
 from flowrun.production.production import Production
 from flowrun.production.taking_over import take_over
 from flowrun.runway.errors import Afterwards, GoneError, RunwayError
-from flowrun.store.location import find_project, name_in, store_root
+from flowrun.store.location import find_project, is_no_more, name_in, store_root
 
 _TASK_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)  # the description's form: a UUID
 _TASK_ID_HINT = "give it whole, as the API does: 36 characters, such as 1f0c3b52-8a54-4c1e-9f3b-2d6f0a7c9e11"
@@ -126,7 +126,7 @@ class _Meant:
 
     def named(self, row: IntentRow | TaskRow) -> bool:
         """Sent under that name: by this project, wherever it was then."""
-        of_ours = row.origin.store == self.store or not Path(row.origin.store).is_dir()
+        of_ours = row.origin.store == self.store or is_no_more(row.origin.store)
         return of_ours and row.origin.manifest == self.manifest and _is(parse(row.origin.address), self.wanted)
 
     def now(self, row: IntentRow | TaskRow) -> bool:
@@ -156,13 +156,9 @@ class _Meant:
 
 def _which(node: str, rows: Iterable[IntentRow]) -> FlowrunError:
     """Where a name means several, and a guess could give a task to the wrong one, or give up one that nobody spoke of."""
-    told = (f"{row.intent} (sent as {row.origin.address}, {_moment(row.intended_at)} UTC)" for row in rows)
+    told = (f"{row.intent} (sent as {row.origin.address}, {when(row.intended_at)})" for row in rows)
     hint = f"say which with --request N: {', '.join(told)}"
     return FlowrunError(Exit.WRONG, f"'{node}' has several uncertain submissions; nothing was settled", hint)
-
-
-def _moment(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _meant(path: Path, wanted: Address, production: Production | Exception, at: Bound) -> _Meant:

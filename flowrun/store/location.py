@@ -41,6 +41,11 @@ def name_in(project: Path, path: Path) -> str:
     return path.relative_to(project).as_posix() if path.is_relative_to(project) else str(path)
 
 
+def is_no_more(store: str) -> bool:
+    """Whether nothing stands where a store was, as origins name it: its project was moved or deleted."""
+    return not Path(store).exists()
+
+
 def _marks(candidate: Path) -> bool:
     return candidate.is_dir() if candidate.name == FOLDER else candidate.exists()
 

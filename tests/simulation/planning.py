@@ -10,10 +10,9 @@ from typing import Any
 
 from flowrun.production.exits import Exit
 from tests.simulation import visits
+from tests.simulation.bugs import Patches
 from tests.simulation.checking import Snapshot, check_agreement
 from tests.simulation.process import Process
-
-Patches = list[tuple[Any, str, Any]]
 
 
 def planned_before() -> Patches:
